@@ -1,0 +1,29 @@
+"""Keras layers that turn features into TFP distributions: likelihoods, posteriors, priors.
+
+Here and nowhere else a likelihood or a prior is written.
+"""
+
+from zoo.distributions.base import DistributionLayer, Likelihood, Parameters, Support
+from zoo.distributions.bernoulli import IndependentBernoulli
+from zoo.distributions.categorical import IndependentCategorical, LevelsLikelihood
+from zoo.distributions.discretized_logistic import DiscretizedLogistic
+from zoo.distributions.discretized_mixture import DiscretizedLogisticMixture
+from zoo.distributions.normal import IndependentNormal
+from zoo.distributions.posteriors import MultivariateNormalDiag, MultivariateNormalTriL
+from zoo.distributions.priors import StandardNormal
+
+__all__ = [
+    "DiscretizedLogistic",
+    "DiscretizedLogisticMixture",
+    "DistributionLayer",
+    "IndependentBernoulli",
+    "IndependentCategorical",
+    "IndependentNormal",
+    "LevelsLikelihood",
+    "Likelihood",
+    "MultivariateNormalDiag",
+    "MultivariateNormalTriL",
+    "Parameters",
+    "StandardNormal",
+    "Support",
+]
