@@ -1,0 +1,81 @@
+"""Weights files: written without the optimizer's state, read only after their checksum."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import h5py
+import keras
+
+from zoo.errors import WeightsError
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_weights(model: keras.Model, path: Path) -> str:
+    """Writes the model's own variables, whole or not at all.
+
+    Returns:
+        SHA-256 of the file.
+    """
+    # A compiled model would save its optimizer too, three times the size.
+    bare = type(model).from_config(model.get_config())
+    bare.ensure_built()
+    bare.set_weights(model.get_weights())
+    temporary = Path(path).with_name(f"new.{Path(path).name}")
+    try:
+        bare.save_weights(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return sha256(path)
+
+
+def read_weights(model: keras.Model, path: Path, checksum: str) -> None:
+    """Loads weights into a built model.
+
+    Args:
+        model: built; every variable must be in the file, and nothing else.
+        path: the file.
+        checksum: SHA-256 that the file must have; looked at before anything else reads it.
+
+    Raises:
+        WeightsError: no such file, another checksum, or the weights of another model.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"no weights file {path}")
+    if sha256(path) != checksum:
+        raise WeightsError(
+            f"{path} is damaged, or not the file that was saved: its SHA-256 differs"
+        )
+    # Keras loads nothing, and says nothing, where names do not match: count what is there.
+    stored = _shapes(path)
+    wanted = sorted(tuple(v.shape) for v in model.variables if "seed_generator" not in v.path)
+    if stored != wanted:
+        raise WeightsError(
+            f"{path} holds the weights of another model ({len(stored)} arrays, the model has "
+            f"{len(wanted)}, or their shapes differ)"
+        )
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise WeightsError(
+            f"{path} does not fit the model: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _shapes(path: Path) -> list[tuple[int, ...]]:
+    shapes = []
+
+    def visit(_, item):
+        if isinstance(item, h5py.Dataset):
+            shapes.append(tuple(item.shape))
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return sorted(shapes)

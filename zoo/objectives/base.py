@@ -1,0 +1,30 @@
+"""What an objective is: a function of a model's terms, with arguments that a config can name."""
+
+from typing import Any
+
+import tensorflow as tf
+
+
+class Objective:
+    """Turns terms into a loss.
+
+    Attributes:
+        couples_batch: False: the loss is `[B]`, one number per example. True: it is a scalar that
+            looks at the whole batch, so that a replica sees only its share.
+        num_samples: posterior samples per example that it wants in the terms.
+
+    A subclass keeps each argument under its own name, so that its config is its attributes.
+    """
+
+    couples_batch = False
+    num_samples = 1
+
+    def __call__(self, terms: Any) -> tf.Tensor:
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Objective":
+        return cls(**config)
