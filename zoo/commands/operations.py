@@ -1,0 +1,176 @@
+"""`zoo sample`, `reconstruct`, `interpolate`, `traverse`, `encode`: what a model does, to a file.
+
+A file that ends in `.png` is a picture, as `zoo picture` draws it; in `.npz`, the same images as
+numbers, in the scale of the data.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from zoo import catalogue
+from zoo.commands import pictures
+from zoo.commands.command import Command, say
+from zoo.commands.inputs import (
+    add_common,
+    add_inputs,
+    at_least,
+    chosen,
+    data_set,
+    output,
+    read_images,
+    write_long,
+    write_numbers,
+)
+
+_OUT = "a new .png (a picture) or .npz (numbers) file"
+Draw = Callable[[Any, argparse.Namespace], Any]
+Write = Callable[[Any, argparse.Namespace, Path], None]
+
+
+def _operation(what: str, draw: Draw, write: Write) -> Callable[[argparse.Namespace], None]:
+    """The command that draws if `--out` ends in `.png`, and writes numbers otherwise."""
+
+    def run(args: argparse.Namespace) -> None:
+        path = output(args, what)
+        model = catalogue.load(args.name)
+        if path.suffix.lower() == ".npz":
+            write(model, args, path)
+        else:
+            from zoo.pictures import save
+
+            save(draw(model, args), path)
+        print(path)
+
+    return run
+
+
+def _sample_arguments(parser: argparse.ArgumentParser) -> None:
+    add_common(parser, _OUT)
+    parser.add_argument("--n", type=at_least(1), default=100, help="how many (100)")
+    parser.add_argument("--mean", action="store_true", help="means of p(x|z) instead of draws")
+
+
+def _write_samples(model, args: argparse.Namespace, path: Path) -> None:
+    from zoo.pictures.images import draw_samples
+
+    parts = draw_samples(model, args.n, args.mean, args.seed or 0)
+    write_long(path, "samples", (args.n, *model.event_shape), parts)
+
+
+def _reconstruct_arguments(parser: argparse.ArgumentParser) -> None:
+    add_common(parser, _OUT)
+    add_inputs(parser)
+    parser.add_argument("--n", type=at_least(1), default=20, help="the first so many images (20)")
+    _add_draw(parser)
+
+
+def _write_reconstructions(model, args: argparse.Namespace, path: Path) -> None:
+    from zoo.pictures.images import reconstruct
+
+    x, _ = chosen(model, args, range(args.n))
+    images = reconstruct(model, x, mean=args.mean, seed=args.seed or 0)
+    write_numbers(path, originals=x, reconstructions=images)
+
+
+def _interpolate_arguments(parser: argparse.ArgumentParser) -> None:
+    add_common(parser, _OUT)
+    add_inputs(parser)
+    parser.add_argument(
+        "--steps", dest="n", type=at_least(2), default=11, help="decoded points of each way (11)"
+    )
+    _add_draw(parser)
+
+
+def _write_interpolation(model, args: argparse.Namespace, path: Path) -> None:
+    from zoo.pictures.images import interpolate
+
+    start, end, _ = pictures.interpolation_ends(model, args)
+    images = interpolate(model, start, end, args.n, mean=args.mean, seed=args.seed or 0)
+    write_numbers(path, start=start, end=end, images=images)
+
+
+def _traverse_arguments(parser: argparse.ArgumentParser) -> None:
+    add_common(parser, _OUT)
+    add_inputs(parser)
+    parser.add_argument(
+        "--rows", dest="n", type=at_least(1), default=10, help="latents, largest KL first (10)"
+    )
+    _add_draw(parser)
+
+
+def _write_traversal(model, args: argparse.Namespace, path: Path) -> None:
+    from zoo.pictures.latents import active_latents, traverse
+
+    data = data_set(model, args)
+    base, _ = pictures.traversal_base(model, args, data)
+    latents, kl, _ = active_latents(model, data, args.n)
+    images, values = traverse(model, latents, base, mean=args.mean, seed=args.seed or 0)
+    write_numbers(path, images=images, values=values, latents=latents, kl=kl)
+
+
+def _encode_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME|DIR", help="a trained entry, or a run's folder")
+    parser.add_argument("--out", metavar="FILE", help="a new .npz file (NAME-codes.npz)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--split", choices=("train", "valid", "test"), help="of the entry's data set (test)"
+    )
+    which.add_argument("--images", nargs="+", metavar="FILE", help="your own images instead")
+
+
+def _encode(args: argparse.Namespace) -> None:
+    path = output(args, "codes", (".npz",))
+    model = catalogue.load(args.name)
+    from zoo.pictures.codes import encode_set
+
+    if args.images:
+        x = read_images(args.images, model)
+        model.check(x)
+        data = [x]
+    else:
+        data = data_set(model, args, labels=True)
+    mean, stddev, labels = encode_set(model, data)
+    arrays = {"mean": mean, "stddev": stddev, **({} if labels is None else {"labels": labels})}
+    write_numbers(path, **arrays)
+    if args.split == "train":
+        say("the training split is shuffled, and codes of its last, broken batch are left out")
+    say(f"{len(mean)} codes of {mean.shape[1]} numbers: {', '.join(arrays)}")
+    print(path)
+
+
+def _add_draw(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--draw",
+        dest="mean",
+        action="store_false",
+        help="draw from p(x|z) instead of showing its mean",
+    )
+
+
+SAMPLE = Command(
+    "sample",
+    "draw samples from a model",
+    _sample_arguments,
+    _operation("samples", pictures.samples, _write_samples),
+)
+RECONSTRUCT = Command(
+    "reconstruct",
+    "see images through a model's code",
+    _reconstruct_arguments,
+    _operation("reconstructions", pictures.reconstructions, _write_reconstructions),
+)
+INTERPOLATE = Command(
+    "interpolate",
+    "lead from one image to another through the latent space",
+    _interpolate_arguments,
+    _operation("interpolation", pictures.interpolation, _write_interpolation),
+)
+TRAVERSE = Command(
+    "traverse",
+    "change one latent at a time",
+    _traverse_arguments,
+    _operation("traversal", pictures.traversal, _write_traversal),
+)
+ENCODE = Command("encode", "write the codes of images", _encode_arguments, _encode)
