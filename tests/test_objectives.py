@@ -113,7 +113,7 @@ def test_closed_form_kl_is_the_formula_and_the_mean_of_samples(kind):
 
 
 def test_a_pair_without_a_closed_form_is_sampled_and_said_so():
-    normal, loc, covariance = _normals("diagonal")
+    normal, *_ = _normals("diagonal")
     # Two equal components: TFP knows no KL of a mixture, but we know this one.
     mixture = tfd.MixtureSameFamily(
         tfd.Categorical(probs=[0.3, 0.7]),

@@ -1,0 +1,21 @@
+"""What the latents of a model do."""
+
+import numpy as np
+import tensorflow as tf
+
+# Burda et al. 2016, section 5.2: above it, the variance of a unit's mean is bimodal and clear.
+THRESHOLD = 1e-2
+
+
+def latent_means(model, data: tf.data.Dataset) -> np.ndarray:
+    """E_q[z|x] of every example, `[N, D]`."""
+    step = tf.function(lambda x: model.encode(x).mean(), reduce_retracing=True)
+    return np.concatenate([step(b[0] if isinstance(b, tuple) else b).numpy() for b in data])
+
+
+def active_units(model, data: tf.data.Dataset) -> np.ndarray:
+    """Which latents the encoder uses: Var_x(E_q[z_u|x]) > 0.01, a boolean `[D]`.
+
+    Reference: Burda, Grosse and Salakhutdinov 2016, arXiv 1509.00519, section 5.2.
+    """
+    return latent_means(model, data).var(axis=0) > THRESHOLD

@@ -1,0 +1,129 @@
+"""What is measured of an entry: its config's `evaluation:` section, carried out.
+
+evaluation:
+  num_samples: 5000                 options of `zoo.evaluate`, by family
+  baselines: [gaussian_mixture]     classical densities on the same data
+  judge: classifier.mnist           a shipped classifier that looks at the 2-D manifold
+  sets:                             other test sets, by name: changes to the `data:` section
+    binarized: {binarize: static}
+"""
+
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+import zoo.data
+from zoo import catalogue
+from zoo.errors import ConfigError
+from zoo.evaluation import Result, classes_found, evaluate
+from zoo.evaluation.baselines import BASELINES, measure_baseline
+from zoo.evaluation.results import examples, protocol
+from zoo.evaluation.toy import evaluate_toy
+from zoo.pictures.codes import decode_images, manifold_codes
+
+_OWN_KEYS = ("baselines", "judge", "published", "quadrature", "sets")
+_MANIFOLD_SIDE = 20
+# Same seed, same machine: equal. Another machine rounds, and XLA draws, differently.
+_RELATIVE = 1e-3
+
+
+def measure(model, config: Mapping[str, Any]) -> dict[str, Result]:
+    """Measures a model on its test data.
+
+    Args:
+        model: trained as `config` says.
+        config: resolved, with `data` and perhaps `evaluation`.
+
+    Returns:
+        Results by name; those of a set in `sets:` are called "SET.NAME".
+
+    Raises:
+        ConfigError: an unknown key in `evaluation:`.
+        DataError: the data are not at hand.
+    """
+    section = dict(config.get("evaluation") or {})
+    check(model, section)
+    own = {key: section.pop(key) for key in _OWN_KEYS if key in section}
+    results: dict[str, Result] = {}
+    for name, changes in own.get("sets", {"": {}}).items():
+        data = test_data(config, **changes)
+        for key, result in evaluate(model, data, **section).items():
+            results[f"{name}.{key}" if name else key] = result
+    for name in own.get("baselines", []):
+        results[f"baseline.{name}"] = _baseline(name, model, config)
+    if own.get("quadrature"):
+        images = np.concatenate(list(examples(test_data(config))))
+        found = evaluate_toy(model, images, section["num_samples"], section.get("seed", 0))
+        results |= found.results(protocol(test_data(config)))
+    if "judge" in own:
+        results["manifold_classes"] = _judged(model, own["judge"])
+    return results
+
+
+def splits(config: Mapping[str, Any], **changes: Any) -> zoo.data.Splits:
+    """The data of a config, with changes to its `data:` section."""
+    arguments = {**config["data"], **changes}
+    return zoo.data.load(arguments.pop("name"), **arguments)
+
+
+def test_data(config: Mapping[str, Any], **changes: Any):
+    """The test set of a config."""
+    return splits(config, **changes).test
+
+
+def check(model, section: Mapping[str, Any]) -> None:
+    """Raises a ConfigError if the `evaluation:` section has a key that means nothing."""
+    family = evaluate.dispatch(type(model))
+    options = [p for p in inspect.signature(family).parameters if p not in ("model", "data")]
+    valid = [*options, *_OWN_KEYS]
+    for key in section:
+        if key not in valid:
+            raise ConfigError(
+                f"evaluation has no key {key!r}; valid keys: {', '.join(valid)}",
+                ("evaluation", key),
+            )
+    for name in section.get("baselines", []):
+        if name not in BASELINES:
+            raise ConfigError(
+                f"no baseline {name!r}; valid: {', '.join(BASELINES)}", ("evaluation", "baselines")
+            )
+
+
+def _baseline(name: str, model, config: Mapping[str, Any]) -> Result:
+    dequantized = splits(config, values="dequantized")
+    levels = test_data(config, values="levels") if model.likelihood.is_discrete else None
+    return measure_baseline(name, dequantized, levels)
+
+
+def _judged(model, judge: str) -> Result:
+    # The very images of `zoo picture manifold`.
+    grid = manifold_codes(model.prior_distribution(), _MANIFOLD_SIDE)
+    images = decode_images(model, grid).reshape(-1, *model.event_shape)
+    found = classes_found(catalogue.load(judge).classify(images))
+    count = sum(n > 0 for n in found.values())
+    source = {"name": f"{_MANIFOLD_SIDE} x {_MANIFOLD_SIDE} manifold", "judge": judge}
+    return Result(float(count), None, "classes with p > 0.8", len(images), source)
+
+
+def drifts(
+    card: Mapping[str, Mapping[str, Any]], found: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """What differs between two sets of records, one line each; none if they agree.
+
+    They agree if they were measured on the same data and by the same protocol, and the values
+    differ by at most 1e-3 of the value and at most four standard errors.
+    """
+    faults = [f"{name} is on one side only" for name in sorted(card.keys() ^ found.keys())]
+    for name in card.keys() & found.keys():
+        old, new = card[name], found[name]
+        for key in ("kind", "unit", "count", "data", "num_samples"):
+            if old.get(key) != new.get(key):
+                faults.append(f"{name}: {key} was {old.get(key)!r}, is {new.get(key)!r}")
+        difference = abs(new["value"] - old["value"])
+        allowed = min(_RELATIVE * abs(old["value"]), 4 * old.get("standard_error", math.inf))
+        if not difference <= allowed:
+            faults.append(f"{name} was {old['value']:.6g}, is {new['value']:.6g}")
+    return faults

@@ -1,0 +1,25 @@
+"""Pictures of models, as matplotlib figures: `save(samples(model), "samples.png")`."""
+
+from zoo.pictures.curves import training_curves
+from zoo.pictures.grids import image_grid
+from zoo.pictures.images import (
+    interpolation,
+    reconstructions,
+    samples,
+    several_reconstructions,
+)
+from zoo.pictures.latents import manifold, scatter, traversal
+from zoo.pictures.saving import save
+
+__all__ = [
+    "image_grid",
+    "interpolation",
+    "manifold",
+    "reconstructions",
+    "samples",
+    "save",
+    "scatter",
+    "several_reconstructions",
+    "training_curves",
+    "traversal",
+]

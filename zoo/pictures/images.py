@@ -1,0 +1,223 @@
+"""Pictures of what a model makes: samples, reconstructions, ways from one image to another.
+
+Each function decodes what it needs and returns a `matplotlib.figure.Figure`, whose caption says
+whether it shows means of p(x|z) or draws from it, and the seed.
+"""
+
+import inspect
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from zoo.errors import NotSupported, ZooError
+from zoo.pictures import codes
+from zoo.pictures.grids import image_grid, require_images, rows_of, square, to_display
+from zoo.pictures.style import sentence
+
+
+def mean_or_draw(mean: bool, given: str = "z") -> str:
+    """What is drawn, in a caption."""
+    return f"{'mean of' if mean else 'a draw from'} p(x|{given})"
+
+
+def samples(
+    model, n: int = 100, *, mean: bool = False, seed: int = 0, name: str | None = None
+) -> Figure:
+    """n images from the model, in a square.
+
+    Args:
+        model: with `sample`.
+        n: at least 1.
+        mean: show E[x|z] of each z ~ p(z), as papers do, instead of a draw from p(x|z).
+        seed: of the draws.
+        name: of the model, for the caption.
+    """
+    require_images(model, n)
+    images = np.concatenate(list(draw_samples(model, n, mean, seed)))
+    return image_grid(
+        rows_of(to_display(images, model), square(n)),
+        "Samples",
+        sentence(
+            name or model.name,
+            f"z ~ p(z), {mean_or_draw(mean)}" if has_means(model) else None,
+            f"seed {seed}",
+        ),
+    )
+
+
+def draw_samples(model, n: int, mean: bool = False, seed: int = 0):
+    """n samples in data values, as an iterator over arrays `[<= 100, *event]`: any n, in bounded
+    memory. The first hundred are those of `model.sample`."""
+    options = _taken(model.sample, {"mean": mean}, without={"mean": False})
+    return codes.in_chunks(lambda _, count, key: model.sample(count, seed=key, **options), n, seed)
+
+
+def has_means(model) -> bool:
+    """Whether `model.sample` can return means instead of draws."""
+    return "mean" in inspect.signature(model.sample).parameters
+
+
+def reconstruct(
+    model, x: np.ndarray, *, num_samples: int | None = None, mean: bool = True, seed: int = 0
+) -> np.ndarray:
+    """`model.reconstruct` of any number of images, in bounded memory: `[(L,) N, *event]`."""
+    options = _taken(
+        model.reconstruct,
+        {"num_samples": num_samples, "mean": mean},
+        without={"num_samples": None, "mean": True},
+    )
+    chunks = codes.in_chunks(
+        lambda start, count, key: model.reconstruct(
+            x[start : start + count],
+            **options,
+            **_taken(model.reconstruct, {"seed": key}, without={"seed": key}),
+        ),
+        len(x),
+        seed,
+        chunk=max(1, 100 // (num_samples or 1)),
+    )
+    return np.concatenate(list(chunks), axis=0 if num_samples is None else 1)
+
+
+def reconstructions(
+    model,
+    x: np.ndarray,
+    *,
+    mean: bool = True,
+    seed: int = 0,
+    columns: int = 10,
+    name: str | None = None,
+    data: str | None = None,
+) -> Figure:
+    """Originals, and below each its image through the posterior's mean.
+
+    Args:
+        model: with `reconstruct`.
+        x: `[N, H, W, C]`, in the model's data values.
+        mean: show E[x|z]; otherwise a draw from p(x|z).
+        seed: of the draws.
+        columns: images in a row.
+        name: of the model, for the caption.
+        data: what the images are, for the caption: "mnist, test".
+    """
+    require_images(model, 2 * len(x))
+    model.check(x)
+    columns = min(columns, len(x))
+    pairs = [
+        rows_of(to_display(i, model), columns)
+        for i in (x, reconstruct(model, x, mean=mean, seed=seed))
+    ]
+    images = np.stack(pairs, axis=1).reshape(-1, *pairs[0].shape[1:])
+    return image_grid(
+        images,
+        "Originals and reconstructions",
+        sentence(
+            name or model.name,
+            data,
+            f"decoded from the mean of q(z|x), {mean_or_draw(mean)}",
+            None if mean else f"seed {seed}",
+        ),
+        row_labels=["original", "reconstruction"] * len(pairs[0]),
+        group=2,
+    )
+
+
+def several_reconstructions(
+    model,
+    x: np.ndarray,
+    num_samples: int = 10,
+    *,
+    mean: bool = True,
+    seed: int = 0,
+    name: str | None = None,
+    data: str | None = None,
+) -> Figure:
+    """Each image, and beside it what several draws from its posterior look like.
+
+    Args:
+        x: `[N, H, W, C]`, one row of the picture each.
+        num_samples: draws from q(z|x).
+        others: as for `reconstructions`.
+    """
+    require_images(model, len(x) * (num_samples + 1))
+    model.check(x)
+    draws = reconstruct(model, x, num_samples=num_samples, mean=mean, seed=seed)
+    images = np.concatenate([x[:, np.newaxis], np.moveaxis(draws, 0, 1)], axis=1)
+    return image_grid(
+        to_display(images, model),
+        "Several reconstructions of one image"
+        if len(x) == 1
+        else "Several reconstructions of each image",
+        sentence(
+            name or model.name,
+            data,
+            f"each from another z ~ q(z|x), {mean_or_draw(mean)}",
+            f"seed {seed}",
+        ),
+        column_labels=["original", *(str(i + 1) for i in range(num_samples))],
+    )
+
+
+def interpolate(
+    model, start: np.ndarray, end: np.ndarray, steps: int, *, mean: bool = True, seed: int = 0
+) -> np.ndarray:
+    """Images on the straight lines between the codes (means of q(z|x)) of `start` and of `end`
+    `[R, *event]`: `[R, steps, *event]`."""
+    if len(start) != len(end):
+        raise ZooError(f"images come in pairs: {len(start)} to start from, {len(end)} to end at")
+    ends = [model.encode(x).mean().numpy() for x in (start, end)]
+    return codes.decode_images(model, codes.between(*ends, steps), mean, seed)
+
+
+def interpolation(
+    model,
+    start: np.ndarray,
+    end: np.ndarray,
+    steps: int = 11,
+    *,
+    mean: bool = True,
+    seed: int = 0,
+    name: str | None = None,
+    data: str | None = None,
+) -> Figure:
+    """Rows that lead from one image to another, on a straight line between their codes.
+
+    Args:
+        model: with `encode` and `decode`.
+        start, end: `[R, H, W, C]`, one row of the picture each.
+        steps: decoded points on the line, both ends among them; at least 2.
+        others: as for `reconstructions`.
+    """
+    require_images(model, len(start) * (steps + 2))
+    model.check(start)
+    model.check(end)
+    decoded = interpolate(model, start, end, steps, mean=mean, seed=seed)
+    images = np.concatenate([start[:, np.newaxis], decoded, end[:, np.newaxis]], axis=1)
+    shares = [f"{share:.0%}" for share in np.linspace(0, 1, steps)]
+    return image_grid(
+        to_display(images, model),
+        "Interpolation between two images",
+        sentence(
+            name or model.name,
+            data,
+            f"straight lines between the means of q(z|x), {mean_or_draw(mean)}",
+            None if mean else f"seed {seed}",
+        ),
+        column_labels=["original", *shares, "original"],
+    )
+
+
+def _taken(method, options: dict, without: dict) -> dict:
+    """The options that a family's method takes; one that it does not may say only what happens
+    `without` it.
+
+    Raises:
+        NotSupported: an option asks for what the family cannot do.
+    """
+    known = inspect.signature(method).parameters
+    for key, value in options.items():
+        if key not in known and value != without[key]:
+            raise NotSupported(
+                f"{method.__self__.name}: its {method.__name__} has no {key}: leave that out"
+            )
+    return {key: value for key, value in options.items() if key in known}

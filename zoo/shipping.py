@@ -1,0 +1,160 @@
+"""For maintainers: a trained run becomes a shipped entry, with its card and its row in the README.
+
+Works in a checkout only. Test data are looked at here, once.
+"""
+
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo import catalogue, configuration, storing
+from zoo.errors import EntryError, ZooError
+from zoo.files import CARD, CHECKSUM
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+_TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
+_LARGEST = 8 * 2**20
+
+
+def ship(run: Path, name: str) -> dict[str, Any]:
+    """Measures a run's model and writes it as the entry `name`.
+
+    Args:
+        run: the run's folder.
+        name: an entry whose config the run resolved.
+
+    Returns:
+        The card.
+
+    Raises:
+        EntryError: no such entry.
+        ZooError: it is shipped already, its weights are too large, or this is no checkout.
+    """
+    if name not in configuration.names():
+        raise EntryError(f"there is no config {name}: write configs/{name}.yaml first")
+    if not README.is_file():
+        raise ZooError("entries are shipped from a checkout of the project")
+    model = catalogue.load(run)
+    from zoo.measuring import measure
+
+    results = measure(model, model.config)
+    card = {
+        "name": name,
+        "title": model.config.get("title"),
+        "paper": model.config.get("paper"),
+        "licence": model.config.get("licence"),
+        "parameters": model.count_params(),
+        "data": model.config["data"],
+        "training": _training(run, model.config),
+        "numbers": {key: result.record() for key, result in results.items()},
+        "published": (model.config.get("evaluation") or {}).get("published"),
+    }
+    folder = catalogue.PRETRAINED / name
+    storing.save(model, folder, card)
+    if sum(f.stat().st_size for f in folder.iterdir()) > _LARGEST:
+        raise ZooError(f"{folder} is larger than 8 MB: choose a smaller network")
+    (folder / "README.md").write_text(card_text(card), encoding="utf-8")
+    _record_checksum(name, (folder / CHECKSUM).read_text().split()[0])
+    update_table()
+    return card
+
+
+def update_table() -> None:
+    """Writes the table of results in the README anew, from the cards."""
+    rows = ["| entry | model | data | measured on the test set |", "|---|---|---|---|"]
+    for name in catalogue.entries():
+        file = catalogue.PRETRAINED / name / CARD
+        if file.is_file():
+            card = json.loads(file.read_text(encoding="utf-8"))
+            numbers = "<br>".join(f"{k}: {line(r)}" for k, r in card["numbers"].items())
+            data = card["data"]["name"]
+            rows.append(f"| `{name}` | {card['title']} | {data} | {numbers} |")
+    table = "\n".join(rows)
+    text = README.read_text(encoding="utf-8")
+    README.write_text(_TABLE.sub(rf"\g<1>{table}\n\g<2>", text), encoding="utf-8")
+
+
+def card_text(card: Mapping[str, Any]) -> str:
+    """The card for people, in Markdown."""
+    training, published = card["training"], card["published"]
+    rows = [
+        f"# {card['name']}",
+        f"{card['title']}. {card['parameters']:,} parameters. Licence: {card['licence']}.",
+        f"Paper: {card['paper']}.",
+        "## Numbers",
+        "Measured on the test set, once, after training; `zoo verify "
+        f"{card['name']}` measures them again.",
+        _table([(k, line(r)) for k, r in card["numbers"].items()], ("number", "value")),
+    ]
+    if published:
+        rows += ["## Published", _published(published, card["numbers"])]
+    rows += [
+        "## Protocol",
+        _table(list(_flat({"data": card["data"], "training": training})), ("what", "value")),
+    ]
+    return "\n\n".join(rows) + "\n"
+
+
+def line(record: Mapping[str, Any]) -> str:
+    """One number with its kind, unit and standard error."""
+    error = record.get("standard_error")
+    text = f"{record['value']:.5g}" + (f" +- {error:.2g}" if error is not None else "")
+    text += f" {record['unit']}"
+    kinds = [record["kind"]] if "kind" in record else []
+    if "num_samples" in record:
+        kinds.append(f"K={record['num_samples']}")
+    if "gap" in record:
+        kinds.append(f"gap to the ELBO measured on {record['gap']['subset']} examples")
+    if "bits_per_dim" in record:
+        text += f" ({record['bits_per_dim']:.4f} bits/dim; {', '.join(kinds)})"
+    return text
+
+
+def _published(published: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
+    ours = numbers[published["number"]]["value"]
+    return (
+        f"{published['value']} {numbers[published['number']]['unit']} ({published['source']}; "
+        f"{published['protocol']}). Ours minus theirs: {ours - published['value']:+.2f}."
+    )
+
+
+def _training(run: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    import keras
+    import tensorflow as tf
+
+    from zoo.training.callbacks import read_log
+
+    log = read_log(Path(run) / "log.csv")
+    return {
+        **{k: v for k, v in config["training"].items() if k != "backup_seconds"},
+        "epochs_run": len(log),
+        "wall_clock_minutes": round(sum(float(row["seconds"]) for row in log) / 60, 1),
+        "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
+        "versions": f"tensorflow {tf.__version__}, keras {keras.__version__}",
+    }
+
+
+def _record_checksum(name: str, digest: str) -> None:
+    file = catalogue.PRETRAINED / "checksums.py"
+    table = dict(sorted({**catalogue.CHECKSUMS, name: digest}.items()))
+    lines = "".join(f'    "{key}": "{value}",\n' for key, value in table.items())
+    head = file.read_text(encoding="utf-8").split("CHECKSUMS")[0]
+    file.write_text(f"{head}CHECKSUMS: dict[str, str] = {{\n{lines}}}\n", encoding="utf-8")
+    catalogue.CHECKSUMS[name] = digest
+
+
+def _table(rows: list[tuple[str, str]], head: tuple[str, str]) -> str:
+    lines = [f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)]
+    return "\n".join(lines)
+
+
+def _flat(value: Any, key: str = ""):
+    if isinstance(value, Mapping):
+        for k, v in value.items():
+            yield from _flat(v, f"{key}.{k}" if key else k)
+    else:
+        yield key, value
