@@ -3,7 +3,6 @@
 Works in a checkout only. Test data are looked at here, once.
 """
 
-import json
 import os
 import platform
 import re
@@ -13,7 +12,7 @@ from typing import Any
 
 from zoo import catalogue, configuration, storing
 from zoo.errors import EntryError, ZooError
-from zoo.files import CARD, CHECKSUM
+from zoo.files import CHECKSUM
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 _TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
@@ -39,9 +38,10 @@ def ship(run: Path, name: str) -> dict[str, Any]:
     if not README.is_file():
         raise ZooError("entries are shipped from a checkout of the project")
     model = catalogue.load(run)
-    from zoo.measuring import measure
+    from zoo.measuring import measure, measure_part
 
     results = measure(model, model.config)
+    part = measure_part(model, model.config)
     card = {
         "name": name,
         "title": model.config.get("title"),
@@ -51,6 +51,7 @@ def ship(run: Path, name: str) -> dict[str, Any]:
         "data": model.config["data"],
         "training": _training(run, model.config),
         "numbers": {key: result.record() for key, result in results.items()},
+        "part": {key: result.record() for key, result in part.items()},
         "published": (model.config.get("evaluation") or {}).get("published"),
     }
     folder = catalogue.PRETRAINED / name
@@ -63,19 +64,21 @@ def ship(run: Path, name: str) -> dict[str, Any]:
     return card
 
 
-def update_table() -> None:
-    """Writes the table of results in the README anew, from the cards."""
+def results_table() -> str:
+    """The README's table, from the cards."""
     rows = ["| entry | model | data | measured on the test set |", "|---|---|---|---|"]
-    for name in catalogue.entries():
-        file = catalogue.PRETRAINED / name / CARD
-        if file.is_file():
-            card = json.loads(file.read_text(encoding="utf-8"))
-            numbers = "<br>".join(f"{k}: {line(r)}" for k, r in card["numbers"].items())
-            data = card["data"]["name"]
-            rows.append(f"| `{name}` | {card['title']} | {data} | {numbers} |")
-    table = "\n".join(rows)
+    for name in catalogue.entries(pretrained=True):
+        card = catalogue.card(name)
+        numbers = "<br>".join(f"{k}: {line(r)}" for k, r in card["numbers"].items())
+        rows.append(f"| `{name}` | {card['title']} | {card['data']['name']} | {numbers} |")
+    return "\n".join(rows)
+
+
+def update_table() -> None:
+    """Writes the table of results in the README anew."""
     text = README.read_text(encoding="utf-8")
-    README.write_text(_TABLE.sub(rf"\g<1>{table}\n\g<2>", text), encoding="utf-8")
+    table = _TABLE.sub(lambda found: f"{found[1]}{results_table()}\n{found[2]}", text)
+    README.write_text(table, encoding="utf-8")
 
 
 def card_text(card: Mapping[str, Any]) -> str:

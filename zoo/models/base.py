@@ -214,14 +214,10 @@ class GenerativeModel(keras.Model):
         x = np.asarray(data)
         if x.shape[1:] != self.event_shape:
             fits = x.size and x.size % int(np.prod(self.event_shape)) == 0
-            remedy = (
-                f"reshape them to {[-1, *self.event_shape]}"
-                if fits
-                else "check where they come from"
-            )
+            remedy = f"reshape to {[-1, *self.event_shape]}" if fits else "is it another data set?"
             raise DataError(
-                f"{self.name} takes examples of shape {list(self.event_shape)}, but the data are of "
-                f"shape {list(x.shape)}; {remedy}"
+                f"{self.name} takes examples of shape {list(self.event_shape)}, but the data have "
+                f"shape {list(x.shape)}: {remedy}"
             )
         self.check_values(x)
 
@@ -239,8 +235,8 @@ class GenerativeModel(keras.Model):
             endless = data.cardinality() == tf.data.INFINITE_CARDINALITY
             fault = "never ends" if endless else "does not say how many batches it has"
             raise DataError(
-                f"the data set {fault}: use data.apply(tf.data.experimental.assert_cardinality(n)), n the number of "
-                f"batches, or give {steps_name}="
+                f"the data set {fault}: use data.apply(tf.data.experimental.assert_cardinality(n)) "
+                f"with the number n of batches, or give {steps_name}="
             )
 
 

@@ -106,7 +106,7 @@ class VAE(GenerativeModel):
         )
 
     def call(self, x, training=False):
-        """`latent` `[B, D]`, the posterior's mean, and `reconstruction`, its image: tensors only."""
+        """Tensors only: `latent` `[B, D]`, the posterior's mean, and its `reconstruction`."""
         latent = self.encode(x, training=training).mean()
         return {"latent": latent, "reconstruction": self.decode(latent, training=training).mean()}
 
@@ -178,8 +178,12 @@ class VAE(GenerativeModel):
         def log_weights(count, key):
             return variational_terms(x, posterior, prior, self.decode, count, key).log_weights
 
-        batch = x.shape[0] or 64
-        chunk = max(1, min(1000, _NUMBERS_AT_ONCE // (batch * int(np.prod(self.event_shape)))))
+        # Of this batch's size, known while tracing or not: the chunks decide on the noise.
+        fit = _NUMBERS_AT_ONCE // int(np.prod(self.event_shape))
+        if x.shape[0]:
+            chunk = max(1, min(1000, fit // x.shape[0]))
+        else:
+            chunk = tf.clip_by_value(fit // tf.maximum(1, tf.shape(x)[0]), 1, 1000)
         return importance_log_prob(log_weights, tf.shape(x)[0], num_samples, chunk, seed)
 
     def check_values(self, x: np.ndarray) -> None:
