@@ -1,0 +1,125 @@
+"""SavedModels: what a model can do, for programs that have TensorFlow and neither Keras nor zoo."""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from zoo.errors import NotSupported, ZooError
+from zoo.files import new_folder
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from zoo.models.base import GenerativeModel
+
+
+class Endpoint(NamedTuple):
+    """One function of a SavedModel: `call(**{name: tensor}) -> {name: tensor}`."""
+
+    call: Callable[..., "dict[str, tf.Tensor]"]
+    signature: "dict[str, tf.TensorSpec]"
+
+
+def export(model: "GenerativeModel", directory: str | os.PathLike) -> dict[str, list[str]]:
+    """Writes a SavedModel.
+
+    In another program, `tf.saved_model.load(directory)` has these functions, as far as the model's
+    family has them; arguments by name, results in a dictionary, the first axis of any length:
+
+        serve(x)                           the model's own call: also the default signature
+        encode(x)                          mean, stddev of q(z|x) `[B, D]`
+        decode(z)                          mean of p(x|z) `[B, *event]`
+        reconstruct(x)                     mean: x seen through its code
+        sample(n, seed)                    sample `[n, *event]`, and mean, of p(x|z) for the same z
+        log_prob(x, num_samples, seed)     log_prob `[B]` in nats, any number of samples in bounded
+                                           memory; an exact one takes x alone
+
+    `x` and `z` are float32, `n` and `num_samples` int32, `seed` int32[2]. The same seed gives the
+    same numbers, there and here.
+
+    Args:
+        model: trained or not, compiled or not.
+        directory: must not exist; appears when all is written.
+
+    Returns:
+        The names of the arguments of each endpoint.
+
+    Raises:
+        ZooError: the folder exists or cannot be written.
+        NotSupported: not a Keras model of this package.
+    """
+    import keras
+    import tensorflow as tf
+
+    from zoo.models.base import GenerativeModel
+
+    if not isinstance(model, GenerativeModel):
+        raise NotSupported(f"a {type(model).__name__} cannot be exported as a SavedModel")
+    model.ensure_built()
+    # A copy knows of no optimizer and of no strategy.
+    bare = type(model).from_config(model.get_config())
+    bare.ensure_built()
+    bare.set_weights(model.get_weights())
+    found = endpoints(bare)
+    with new_folder(directory) as folder:
+        archive = keras.export.ExportArchive()
+        archive.track(bare)
+        for name, (call, signature) in found.items():
+            archive.add_endpoint(name, tf.function(call, input_signature=list(signature.values())))
+        try:
+            archive.write_out(str(folder), verbose=False)
+        except tf.errors.OpError as error:
+            raise ZooError(f"cannot write {directory}: {error.message.splitlines()[0]}") from error
+    return {name: list(endpoint.signature) for name, endpoint in found.items()}
+
+
+def endpoints(model: "GenerativeModel") -> dict[str, Endpoint]:
+    """What of the contract the model's family has, as functions of named tensors."""
+    import tensorflow as tf
+
+    from zoo.models.base import GenerativeModel
+    from zoo.noise import fold
+
+    x = tf.TensorSpec((None, *model.event_shape), tf.float32, name="x")
+    seed = tf.TensorSpec((2,), tf.int32, name="seed")
+
+    def encode(x):
+        code = model.encode(x)
+        return {"mean": code.mean(), "stddev": code.stddev()}
+
+    def sample(n, seed):
+        return {
+            "sample": model.sample(n, seed=seed),
+            "mean": model.sample(n, seed=seed, mean=True),
+        }
+
+    def importance(x, num_samples, seed):
+        estimate = model.importance_log_prob(x, num_samples, fold(seed, "log_prob"))
+        return {"log_prob": estimate}
+
+    def has(name: str) -> bool:
+        return getattr(type(model), name) is not getattr(GenerativeModel, name)
+
+    found = {"serve": Endpoint(lambda x: model(x, training=False), {"x": x})}
+    if has("encode"):
+        found["encode"] = Endpoint(encode, {"x": x})
+    if has("decode"):
+        z = tf.TensorSpec((None, model.latent_size), tf.float32, name="z")
+        found["decode"] = Endpoint(lambda z: {"mean": _mean(model.decode(z))}, {"z": z})
+    if has("reconstruct"):
+        found["reconstruct"] = Endpoint(lambda x: {"mean": model.reconstruct(x, seed=0)}, {"x": x})
+    if has("sample"):
+        n = tf.TensorSpec((), tf.int32, name="n")
+        found["sample"] = Endpoint(sample, {"n": n, "seed": seed})
+    if model.likelihood_kind == "importance":
+        number = tf.TensorSpec((), tf.int32, name="num_samples")
+        found["log_prob"] = Endpoint(importance, {"x": x, "num_samples": number, "seed": seed})
+    elif has("log_prob"):
+        found["log_prob"] = Endpoint(lambda x: {"log_prob": model.log_prob(x)}, {"x": x})
+    return found
+
+
+def _mean(distribution) -> "tf.Tensor":
+    import tensorflow as tf
+
+    return tf.cast(distribution.mean(), tf.float32)

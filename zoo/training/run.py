@@ -1,0 +1,219 @@
+"""A run: from a resolved config to trained weights in a folder.
+
+config.yaml        the resolved config, written before the first step
+log.csv            one row an epoch
+backup/            state at the end of an epoch, for resuming
+pictures/          grids during training
+model.weights.h5   the selected weights, and `sha256` beside them
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+import zoo.data
+import zoo.models
+import zoo.networks
+from zoo import plain_yaml
+from zoo.errors import ConfigError, TrainingError
+from zoo.files import CHECKSUM, CONFIG, WEIGHTS
+from zoo.models.base import GenerativeModel
+from zoo.models.weights import write_weights
+from zoo.registration import build
+from zoo.training import callbacks as calls
+from zoo.training.compilation import compile_arguments
+from zoo.training.settings import TrainingSettings
+from zoo.training.state import Backup, Selection, agree
+from zoo.training.strategies import is_chief, make_strategy
+
+LOG, BACKUP = "log.csv", "backup"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run leaves: the model with the selected weights, its data, its folder and its log."""
+
+    model: GenerativeModel
+    data: zoo.data.Splits
+    directory: Path
+    log: list[dict[str, str]]
+    selected_epoch: int
+
+
+def train(
+    config: Mapping[str, Any],
+    directory: Path,
+    strategy: str = "auto",
+    resume: bool = False,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    peer_seconds: float = 120.0,
+) -> Run:
+    """Trains as `config` says.
+
+    Args:
+        config: resolved, with the sections data, model and training.
+        directory: the run's folder; it must not exist, unless `resume`.
+        strategy: see `make_strategy`.
+        resume: continue from the last backup. On one CPU device with `deterministic: true` the
+            result is bit for bit that of an uninterrupted run; otherwise the state at the moment of
+            resuming is equal, and later steps may differ in rounding.
+        callbacks: further Keras callbacks.
+        peer_seconds: how long several workers wait for each other at the start.
+
+    Raises:
+        ConfigError, DataError: before anything is written.
+        TrainingError: the folder exists, or there is nothing in it to resume; workers that do not
+            come; a value that is not finite.
+    """
+    directory = Path(directory)
+    settings = TrainingSettings.from_config(config.get("training", {}))
+    _check_folder(directory, config, resume)
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    distribution = make_strategy(strategy, peer_seconds)
+    data = _load(config, settings)
+    with _precision(settings.precision), distribution.scope():
+        model = _model(config, settings, int(data.train.cardinality()))
+    model.check(data.train)
+    if is_chief():
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / CONFIG).write_text(plain_yaml.dump(dict(config)), encoding="utf-8")
+    selection = _fit(model, data, settings, directory, callbacks)
+    log = calls.read_log(directory / LOG)
+    selected = len(log)
+    if selection and selection.best_file:
+        model.load_weights(selection.best_file)
+        selected = selection.best_epoch
+    if is_chief():
+        checksum = write_weights(model, directory / WEIGHTS)
+        (directory / CHECKSUM).write_text(f"{checksum}  {WEIGHTS}\n", encoding="ascii")
+    return Run(model, data, directory, log, selected)
+
+
+def _check_folder(directory: Path, config: Mapping[str, Any], resume: bool) -> None:
+    if not resume:
+        if is_chief() and directory.exists():
+            raise TrainingError(
+                f"{directory} exists: choose another folder, or resume the run in it"
+            )
+        return
+    if not (directory / CONFIG).is_file():
+        raise TrainingError(f"there is no run to resume in {directory}: it has no {CONFIG}")
+    path = directory / CONFIG
+    before, _ = plain_yaml.parse(path.read_text(encoding="utf-8"), str(path))
+    now, _ = plain_yaml.parse(plain_yaml.dump(dict(config)), "the config")
+    for section in ("data", "model"):
+        if before.get(section) != now.get(section):
+            raise ConfigError(
+                f"the run in {directory} has another `{section}:`; start a new one for that",
+                (section,),
+            )
+
+
+def _load(config: Mapping[str, Any], settings: TrainingSettings) -> zoo.data.Splits:
+    arguments = dict(config["data"])
+    data = zoo.data.load(
+        arguments.pop("name"),
+        batch_size=settings.batch_size,
+        seed=arguments.pop("seed", settings.seed),
+        **arguments,
+    )
+    if data.valid is None and settings.selects and settings.monitor.startswith("val_"):
+        raise ConfigError(
+            f"training selects by {settings.monitor}, but data.valid is 0: hold out examples, or "
+            "say `keep: last` and no patience",
+            ("training", "keep"),
+        )
+    return data
+
+
+@contextlib.contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
+
+
+def _model(config, settings: TrainingSettings, steps_per_epoch: int) -> GenerativeModel:
+    keras.utils.set_random_seed(settings.seed)
+    model = build({"seed": settings.seed, **config["model"]}, ("model",))
+    model.ensure_built()
+    model.compile(
+        optimizer=settings.build_optimizer(steps_per_epoch),
+        **compile_arguments(model, settings, steps_per_epoch),
+    )
+    model.ensure_built()
+    return model
+
+
+def _fit(model, data, settings, directory, extra) -> Selection | None:
+    examples = int(data.train.cardinality()) * settings.batch_size
+    backup = Backup(directory / BACKUP, settings.backup_seconds, write=is_chief())
+    epoch = backup.restore(model)
+    backup.selection = selection = _selection(settings, directory, epoch)
+    # Selection and log come before the state that relies on them.
+    steps = [calls.Exact(data.train), calls.StopAtNaN(), *([selection] if selection else [])]
+    if is_chief():
+        steps += [
+            calls.Log(directory / LOG, examples),
+            calls.Progress(examples, settings.epochs),
+            *_recorders(data, settings, directory),
+        ]
+    if epoch < settings.epochs and not (selection and selection.exhausted):
+        model.fit(
+            data.train,
+            validation_data=data.valid,
+            epochs=settings.epochs,
+            initial_epoch=epoch,
+            callbacks=[*steps, backup, *extra],
+            verbose=0,
+        )
+    # The chief's files are complete when all workers have come here.
+    agree(model)
+    return selection
+
+
+def _selection(settings: TrainingSettings, directory: Path, epoch: int) -> Selection | None:
+    if not settings.selects:
+        return None
+    rows = calls.read_log(directory / LOG)[:epoch]
+    if len(rows) < epoch or any(settings.monitor not in row for row in rows):
+        raise TrainingError(
+            f"{directory / LOG} does not tell {settings.monitor} of the {epoch} epochs before: "
+            "remove the run and start it again"
+        )
+    selection = Selection(
+        settings.monitor,
+        directory / BACKUP if settings.keep == "best" else None,
+        settings.patience,
+        history=[row[settings.monitor] for row in rows],
+        write=is_chief(),
+    )
+    if rows and selection.best_file and not selection.best_file.is_file():
+        raise TrainingError(
+            f"{selection.best_file}, the best weights so far, is missing: remove the run and start "
+            "it again"
+        )
+    return selection
+
+
+def _recorders(data, settings, directory) -> list[keras.callbacks.Callback]:
+    recorders = []
+    if settings.tensorboard:
+        recorders.append(keras.callbacks.TensorBoard(directory / "tensorboard"))
+    if settings.pictures_every:
+        from zoo.training.grids import PictureGrids
+
+        held_out = data.train if data.valid is None else data.valid
+        recorders.append(
+            PictureGrids(directory / "pictures", held_out, every=settings.pictures_every)
+        )
+    return recorders
