@@ -71,15 +71,19 @@ def measure_part(model, config: Mapping[str, Any]) -> dict[str, Result]:
 
     Its own record stands on the card, so that the tests can measure every entry again.
     """
-    data = test_data(config, batch_size=_PART)
-    whole = zoo.data.description(data)
-    part = dataclasses.replace(whole, split=f"{whole.split}[:{_PART}]", count=_PART)
-    return evaluate(model, describe(data.take(1), part))
+    whole = test_data(config)
+    description = zoo.data.description(whole)
+    images = min(_PART, description.count)
+    data = whole.unbatch().take(images).batch(images)
+    part = dataclasses.replace(description, split=f"{description.split}[:{images}]", count=images)
+    return evaluate(model, describe(data, part))
 
 
 def splits(config: Mapping[str, Any], **changes: Any) -> zoo.data.Splits:
     """The data of a config, with changes to its `data:` section."""
-    arguments = {**config["data"], **changes}
+    # The batches of training: a small set does not fill larger ones.
+    size = {k: v for k, v in config.get("training", {}).items() if k == "batch_size"}
+    arguments = {**size, **config["data"], **changes}
     return zoo.data.load(arguments.pop("name"), **arguments)
 
 
