@@ -88,7 +88,8 @@ def _terms(model: VAE, data: tf.data.Dataset, seed: int) -> dict[str, np.ndarray
 def _importance(
     model: VAE, batches: Iterable[np.ndarray], num_samples: int, seed: int
 ) -> np.ndarray:
-    @tf.function(reduce_retracing=True, jit_compile=model.prefers_xla())
+    # Not XLA: on two cores it took twice as long here, in a loop of products of many rows.
+    @tf.function(reduce_retracing=True)
     def step(x, index):
         key = fold(seed, "log_prob", index)
         return model.importance_log_prob(x, tf.constant(num_samples), key)

@@ -19,8 +19,9 @@ from zoo.registration import register
 
 tfd = tfp.distributions
 
-# Numbers of one image batch, samples included, that importance sampling holds at once (64 MB).
-_NUMBERS_AT_ONCE = 2**24
+# Numbers of images, samples included, that importance sampling holds at once: 16 MB, and as much
+# again for each feature map of a convolutional decoder.
+_NUMBERS_AT_ONCE = 2**22
 
 
 @register
