@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 import zoo
 from zoo import measuring
 from zoo.distributions import IndependentBernoulli, MultivariateNormalDiag
-from zoo.errors import ConfigError, NotSupported
+from zoo.errors import ConfigError, DataError, NotSupported
 from zoo.evaluation import LikelihoodResult, NotComparable, Result, active_units, classes_found
 from zoo.evaluation.baselines import discrete_log_prob, gaussian_mixture, pca_gaussian
 from zoo.evaluation.results import mean_result, standard_error
@@ -201,4 +202,56 @@ def test_log_levels_apply_to_densities_of_scaled_levels_only(model, test_set):
     dequantized = zoo.data.load("digits", values="dequantized").test
     assert log_levels(False, dequantized) == pytest.approx(math.log(17))
     assert log_levels(True, dequantized) == 0.0
+    # Unit values are level / 16, and a binarized pixel was not scaled at all.
+    assert log_levels(False, zoo.data.load("digits").test) == pytest.approx(math.log(16))
+    assert log_levels(False, test_set) == 0.0
     assert log_levels(False, tf.data.Dataset.from_tensors(tf.zeros((1, 8, 8, 1)))) == 0.0
+
+
+def test_a_paired_difference_drifts_by_its_standard_error():
+    def record(value, difference=True):
+        found = Result(value, 1e-3, "nats", 10, DATA, difference=difference)
+        return {"gap": found.record()}
+
+    assert measuring.drifts(record(-0.0002), record(0.0004)) == []
+    assert measuring.drifts(record(-0.0002), record(0.005))
+    assert measuring.drifts(record(-0.0002, False), record(0.0004, False))
+
+
+def test_a_gap_and_a_whole_set_are_two_protocols():
+    gap = {"subset": 3, "seed": 0, "value": 1.0, "standard_error": 0.1}
+    with pytest.raises(NotComparable, match="gap_subset"):
+        result().minus(result(gap=gap))
+    nameless = result(data={"name": "unnamed"})
+    with pytest.raises(NotComparable, match="no description"):
+        nameless.minus(nameless)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (np.zeros((4, 8, 8, 1), np.float32), "zoo.data.from_array"),
+        (tf.data.Dataset.from_tensors(tf.zeros((4, 64))), "[8, 8, 1]"),
+        (tf.data.Dataset.from_tensors(tf.fill((4, 8, 8, 1), math.nan)), "NaN"),
+        (tf.data.Dataset.from_tensors(tf.fill((4, 8, 8, 1), 0.5)), "binarize"),
+        (tf.data.Dataset.from_tensors(tf.zeros((4, 8, 8, 1))).take(0), "empty"),
+    ],
+)
+def test_bad_data_are_refused_before_they_become_a_number(model, data, words):
+    with pytest.raises(DataError, match=re.escape(words)):
+        zoo.evaluate(model, data)
+
+
+def test_a_number_of_samples_is_at_least_one(model, test_set):
+    x = next(iter(test_set))
+    for call in (
+        lambda: model.log_prob(x, num_samples=0),
+        lambda: zoo.evaluate(model, test_set, num_samples=-5),
+        lambda: zoo.evaluate(model, test_set, num_samples=5, subset=1),
+    ):
+        with pytest.raises(ValueError, match="from"):
+            call()
+
+
+def test_how_the_kl_was_found_stands_in_the_result(model, test_set):
+    assert zoo.evaluate(model, test_set)["rate"].record()["estimator"] == "closed form"

@@ -1,5 +1,7 @@
 """A model in the hands of a Keras user: plain compile, fit, evaluate, predict, save and load."""
 
+import errno
+
 import keras
 import numpy as np
 import pytest
@@ -9,8 +11,8 @@ from models import BATCH, EVENT, NoNoise, batches, images, vae
 import zoo.data
 from zoo import distributions as zd
 from zoo import networks as zn
-from zoo.errors import DataError
-from zoo.models import VAE
+from zoo.errors import DataError, TrainingError
+from zoo.models import VAE, weights
 
 
 @pytest.fixture(scope="module")
@@ -227,3 +229,41 @@ def test_mixed_precision_has_terms_in_float32(policy):
     assert history["elbo"][-1] > history["elbo"][0] + 0.2
     if policy == "mixed_float16":
         assert 0 < int(adam.iterations.numpy()) < 30
+
+
+def test_weights_of_examples_are_refused():
+    model = vae()
+    model.compile()
+    x = images()
+    for arguments in ({"sample_weight": np.ones(len(x))}, {"class_weight": {0: 1.0}}):
+        with pytest.raises(ValueError, match="takes no"):
+            model.fit(x, verbose=0, **arguments)
+
+
+def test_bad_values_in_a_later_batch_do_not_pass_in_silence():
+    x = images(3 * BATCH)
+    x[2 * BATCH :] = np.nan
+    model = vae()
+    model.compile(jit_compile=True)
+    with pytest.raises(TrainingError, match="not finite at step 2"):
+        model.fit(tf.data.Dataset.from_tensor_slices(x).batch(BATCH), epochs=1, verbose=0)
+
+
+def test_encode_and_reconstruct_look_at_what_they_get():
+    model = vae()
+    for wrong in (images()[:, :-1], images() * np.float32(np.nan)):
+        for operation in (model.encode, model.reconstruct):
+            with pytest.raises(DataError):
+                operation(wrong)
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+    model = vae()
+
+    def no_room(folder, size):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(weights, "check_room", no_room)
+    with pytest.raises(OSError, match="No space"):
+        weights.write_weights(model, tmp_path / "model.weights.h5")
+    assert not list(tmp_path.iterdir())

@@ -29,7 +29,8 @@ def test_files_and_card(name):
     assert (folder / "README.md").read_text() == card_text(card)
     # What was trained is what the config says today.
     shipped, today = (configuration.read(n).values for n in (folder / "config.yaml", name))
-    assert shipped["model"] == today["model"] and shipped["data"] == today["data"]
+    for section in ("data", "model", "training"):
+        assert shipped[section] == today[section], section
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -12,12 +12,12 @@ from typing import Any
 
 from zoo import catalogue, configuration, storing
 from zoo.errors import EntryError, ZooError
-from zoo.files import CHECKSUM
+from zoo.files import CHECKSUM, WEIGHTS, refuse_existing
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 _TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
 # Numbers that stand on the card alone.
-_DETAILS = re.compile(r"rate|distortion|active_units|log_likelihood|gap_of")
+_DETAILS = re.compile(r"(.*\.)?(rate|distortion|active_units|log_likelihood|gap_of_.*)")
 _LARGEST = 8 * 2**20
 
 
@@ -39,7 +39,17 @@ def ship(run: Path, name: str) -> dict[str, Any]:
         raise EntryError(f"there is no config {name}: write configs/{name}.yaml first")
     if not README.is_file():
         raise ZooError("entries are shipped from a checkout of the project")
+    folder = catalogue.PRETRAINED / name
+    refuse_existing(folder)
     model = catalogue.load(run)
+    entry = configuration.read(name).values
+    for section in ("data", "model", "training"):
+        if model.config.get(section) != entry.get(section):
+            raise ZooError(f"{run} was not trained as configs/{name}.yaml says: {section} differs")
+    if (Path(run) / WEIGHTS).stat().st_size > _LARGEST:
+        raise ZooError(f"the weights in {run} are larger than 8 MB: choose a smaller network")
+    # What is measured may have been written down after the training.
+    model.config["evaluation"] = entry.get("evaluation")
     from zoo.measuring import measure, measure_part
 
     results = measure(model, model.config)
@@ -56,11 +66,9 @@ def ship(run: Path, name: str) -> dict[str, Any]:
         "part": {key: result.record() for key, result in part.items()},
         "published": (model.config.get("evaluation") or {}).get("published"),
     }
-    folder = catalogue.PRETRAINED / name
+    text = card_text(card)
     storing.save(model, folder, card)
-    if sum(f.stat().st_size for f in folder.iterdir()) > _LARGEST:
-        raise ZooError(f"{folder} is larger than 8 MB: choose a smaller network")
-    (folder / "README.md").write_text(card_text(card), encoding="utf-8")
+    (folder / "README.md").write_text(text, encoding="utf-8")
     _record_checksum(name, (folder / CHECKSUM).read_text().split()[0])
     update_table()
     return card
@@ -72,7 +80,7 @@ def results_table() -> str:
     for name in catalogue.entries(pretrained=True):
         card = catalogue.card(name)
         numbers = "<br>".join(
-            f"{k}: {line(r)}" for k, r in card["numbers"].items() if not _DETAILS.search(k)
+            f"{k}: {line(r)}" for k, r in card["numbers"].items() if not _DETAILS.fullmatch(k)
         )
         rows.append(f"| `{name}` | {card['title']} | {card['data']['name']} | {numbers} |")
     return "\n".join(rows)

@@ -19,6 +19,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+import zoo.data
 from zoo.evaluation.likelihood import log_levels
 from zoo.evaluation.results import (
     EXACT,
@@ -99,7 +100,7 @@ def measure_baseline(
     if levels is None:
         values, kind, source = density.score_samples(_flat(splits.test)), EXACT, splits.test
     else:
-        count = round(math.exp(log_levels(False, splits.test)))
+        count = zoo.data.description(splits.test).levels
         values = discrete_log_prob(density, _flat(levels), count, num_samples, seed)
         kind, source = IMPORTANCE, levels
     return LikelihoodResult(

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from zoo.errors import DataError
 from zoo.evaluation.results import Result, evaluate, mean_result, protocol
 from zoo.models.classifier import Classifier
 
@@ -11,8 +12,10 @@ from zoo.models.classifier import Classifier
 def evaluate_classifier(model: Classifier, data: tf.data.Dataset) -> dict[str, Result]:
     """Measures a classifier on labelled data: "accuracy" and "log_likelihood" (nats)."""
     correct, log_likelihood = [], []
-    for x, y in data:
-        probabilities, labels = model.classify(x), y.numpy()
+    for batch in data:
+        if not isinstance(batch, tuple):
+            raise DataError("a classifier is measured on labels: zoo.data.load(NAME, labels=True)")
+        probabilities, labels = model.classify(batch[0]), batch[1].numpy()
         correct.append(probabilities.argmax(axis=1) == labels)
         log_likelihood.append(np.log(probabilities[np.arange(len(labels)), labels]))
     source = protocol(data)

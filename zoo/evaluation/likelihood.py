@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 import zoo.data
-from zoo.errors import DataError
 from zoo.evaluation.latents import active_units
 from zoo.evaluation.results import (
     ELBO,
@@ -23,6 +22,7 @@ from zoo.evaluation.results import (
 )
 from zoo.models.vae import VAE
 from zoo.noise import fold
+from zoo.objectives.variational import samples
 
 # Images at once: few, so that many samples of each fit into memory.
 _BATCH = 100
@@ -50,12 +50,16 @@ def evaluate_vae(
         "elbo"; "importance" where K is given; "rate", the mean KL(q(z|x) || p(z)), and
         "distortion", the mean -log p(x|z), in nats; "active_units".
     """
-    terms = _terms(model, data, seed)
+    if num_samples is not None:
+        samples(num_samples)
+    if subset is not None and subset < 2:
+        raise ValueError(f"a gap has a standard error from 2 examples on, not {subset}")
+    terms, estimator = _terms(model, data, seed)
     source = protocol(data)
     units = active_units(model, data)
     results: dict[str, Result] = {
         "elbo": _likelihood(model, data, ELBO, terms["elbo"]),
-        "rate": mean_result(terms["kl"], "nats", source),
+        "rate": mean_result(terms["kl"], "nats", source, estimator=estimator),
         "distortion": mean_result(-terms["log_likelihood"], "nats", source),
         "active_units": Result(
             float(units.sum()), None, f"of {len(units)} latents", len(terms["elbo"]), source
@@ -71,18 +75,21 @@ def evaluate_vae(
     return results
 
 
-def _terms(model: VAE, data: tf.data.Dataset, seed: int) -> dict[str, np.ndarray]:
-    """Metrics of the terms, per example, over one pass."""
+def _terms(model: VAE, data: tf.data.Dataset, seed: int) -> tuple[dict[str, np.ndarray], str]:
+    """Metrics of the terms, per example, over one pass; and how the KL was found."""
+    estimators = set()
 
     @tf.function(reduce_retracing=True, jit_compile=model.prefers_xla())
     def step(x, index):
         key = fold(seed, "evaluate", index)
-        return model.terms(x, None, training=False, seed=key).metrics()
+        terms = model.terms(x, None, training=False, seed=key)
+        # Known while tracing.
+        estimators.add(terms.kl_estimator)
+        return terms.metrics()
 
-    batches = [step(x, tf.constant(i)) for i, x in enumerate(examples(data))]
-    if not batches:
-        raise DataError("the data set is empty")
-    return {k: np.concatenate([b[k] for b in batches]).astype(np.float64) for k in batches[0]}
+    batches = [step(x, tf.constant(i)) for i, x in enumerate(examples(data, model))]
+    values = {k: np.concatenate([b[k] for b in batches]).astype(np.float64) for k in batches[0]}
+    return values, estimators.pop()
 
 
 def _importance(
@@ -131,8 +138,14 @@ def _likelihood(model, data, kind, values, num_samples=None) -> LikelihoodResult
 
 
 def log_levels(discrete: bool, data: tf.data.Dataset) -> float:
-    """What a density on [0, 1] owes per dimension to one on the original levels."""
+    """What a density on [0, 1] owes per dimension to one on the original levels.
+
+    The natural log of the factor by which the levels 0 .. L - 1 were divided: L if dequantized,
+    L - 1 for unit values, 1 if binarized.
+    """
     description = zoo.data.description(data)
     if discrete or description is None or description.values not in ("unit", "dequantized"):
         return 0.0
-    return math.log(description.levels) if description.levels else 0.0
+    if not description.levels:
+        return 0.0
+    return math.log(description.levels - (description.values == "unit"))

@@ -10,10 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 import zoo.data
-from zoo.errors import NotSupported, ZooError
+from zoo.errors import DataError, NotSupported, ZooError
 from zoo.numerics import bits_per_dim
 
 EXACT, ELBO, IMPORTANCE = "exact", "elbo", "importance"
+
+
+_UNNAMED = {"name": "unnamed"}
 
 
 class NotComparable(ZooError, ValueError):
@@ -30,6 +33,8 @@ class Result:
         unit: such as "nats".
         count: examples that it was measured on.
         data: protocol: name, version, split, binarization, values.
+        estimator: of a KL: "closed form" or "sampled"; None where there is nothing to say.
+        difference: a paired difference, which is near zero by nature.
         per_example: each example's share, for paired differences; not part of the record.
     """
 
@@ -38,6 +43,8 @@ class Result:
     unit: str
     count: int
     data: Mapping[str, Any]
+    estimator: str | None = dataclasses.field(default=None, kw_only=True)
+    difference: bool = dataclasses.field(default=False, kw_only=True)
     per_example: np.ndarray | None = dataclasses.field(
         default=None, repr=False, compare=False, kw_only=True
     )
@@ -49,8 +56,12 @@ class Result:
         """Difference of the values and its standard error, paired where the examples are at hand.
 
         Raises:
-            NotComparable: another kind, unit or protocol.
+            NotComparable: another kind, unit or protocol, or data without a description.
         """
+        if self.data == _UNNAMED:
+            raise NotComparable(
+                "cannot compare: the data have no description; make them with zoo.data"
+            )
         for name in dict.fromkeys((*self.PROTOCOL, *other.PROTOCOL)):
             mine, others = getattr(self, name, None), getattr(other, name, None)
             if mine != others:
@@ -67,6 +78,8 @@ class Result:
         """Plain data for JSON."""
         names = [f.name for f in dataclasses.fields(self) if f.name != "per_example"]
         fields = {name: getattr(self, name) for name in names}
+        # Said where it is so.
+        fields["difference"] = fields["difference"] or None
         return {
             k: dict(v) if isinstance(v, Mapping) else v for k, v in fields.items() if v is not None
         }
@@ -94,7 +107,12 @@ class LikelihoodResult(Result):
     log_levels: float = 0.0
     gap: Mapping[str, Any] | None = None
 
-    PROTOCOL = (*Result.PROTOCOL, "kind", "num_samples")
+    PROTOCOL = (*Result.PROTOCOL, "kind", "num_samples", "gap_subset")
+
+    @property
+    def gap_subset(self) -> int | None:
+        """Examples of the subset, where the value is a bound plus a gap."""
+        return self.gap and self.gap["subset"]
 
     @property
     def bits_per_dim(self) -> float:
@@ -135,15 +153,21 @@ def protocol(data: tf.data.Dataset) -> dict[str, Any]:
     """What must agree before two numbers may be compared."""
     description = zoo.data.description(data)
     if description is None:
-        return {"name": "unnamed"}
+        return _UNNAMED
     names = ("name", "version", "split", "binarization", "values")
     return {name: getattr(description, name) for name in names}
 
 
-def mean_result(values: np.ndarray, unit: str, data: Mapping[str, Any]) -> Result:
-    """The mean over examples, with its standard error."""
+def mean_result(values: np.ndarray, unit: str, data: Mapping[str, Any], **others: Any) -> Result:
+    """The mean over examples, with its standard error; `others` are fields of `Result`."""
     return Result(
-        float(values.mean()), standard_error(values), unit, len(values), data, per_example=values
+        float(values.mean()),
+        standard_error(values),
+        unit,
+        len(values),
+        data,
+        per_example=values,
+        **others,
     )
 
 
@@ -152,7 +176,26 @@ def standard_error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.inf
 
 
-def examples(data: tf.data.Dataset) -> Iterator[np.ndarray]:
-    """The batches of x, without labels."""
+def examples(data: tf.data.Dataset, model=None) -> Iterator[np.ndarray]:
+    """The batches of x, without labels.
+
+    Args:
+        data: batches of `x` or `(x, y)`.
+        model: if given, every batch is checked for what it takes.
+
+    Raises:
+        DataError: not a `tf.data.Dataset`, an empty one, or values that the model cannot take.
+    """
+    if not isinstance(data, tf.data.Dataset):
+        raise DataError(
+            f"a {type(data).__name__} is not a tf.data set: make one with zoo.data.from_array(x)"
+        )
+    empty = True
     for batch in data:
-        yield (batch[0] if isinstance(batch, tuple) else batch).numpy()
+        x = (batch[0] if isinstance(batch, tuple) else batch).numpy()
+        if model is not None:
+            model.check(x)
+        empty = False
+        yield x
+    if empty:
+        raise DataError("the data set is empty")

@@ -81,7 +81,10 @@ class ToyResult:
                 )
                 for name, (values, kind) in log_densities.items()
             },
-            **{name: mean_result(values, "nats", data) for name, values in differences.items()},
+            **{
+                name: mean_result(values, "nats", data, difference=True)
+                for name, values in differences.items()
+            },
         }
 
 

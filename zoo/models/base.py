@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.errors import DataError, NotSupported
+from zoo.errors import DataError, NotSupported, TrainingError
 from zoo.models.finite import FiniteGuard
 from zoo.noise import Seed, fold
 
@@ -99,7 +99,19 @@ class GenerativeModel(keras.Model):
         self.ensure_built()
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", **kwargs):
-        """As `keras.Model.fit`; the data's shape and values are checked before the first step."""
+        """As `keras.Model.fit`; the data's shape and values are checked before the first step.
+
+        Arrays are checked whole, of a `tf.data.Dataset` the first batch; what later batches bring
+        shows in the terms.
+
+        Raises:
+            DataError: another shape, values outside the support, or an unknown number of batches.
+            TrainingError: a term was not finite at some step.
+            ValueError: weights of examples or classes, which an objective in nats has not.
+        """
+        for name in ("sample_weight", "class_weight"):
+            if kwargs.get(name) is not None:
+                raise ValueError(f"{type(self).__name__} takes no `{name}`: every example counts")
         self._check_data(x, kwargs.get("steps_per_epoch"), "steps_per_epoch")
         validation = kwargs.get("validation_data")
         if validation is not None:
@@ -109,10 +121,17 @@ class GenerativeModel(keras.Model):
             # Keras's default asks to shuffle, and then warns that a data set shuffles itself.
             kwargs.setdefault("shuffle", False)
         self.guard.reset()
-        return super().fit(x, y, batch_size=batch_size, epochs=epochs, verbose=verbose, **kwargs)
+        history = super().fit(x, y, batch_size=batch_size, epochs=epochs, verbose=verbose, **kwargs)
+        if fault := self.guard.first():
+            raise TrainingError(f"{fault[1]} is not finite at step {fault[0]} (counted from 0)")
+        return history
 
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", **kwargs):
         """As `keras.Model.evaluate`; the same data give the same noise each time."""
+        if kwargs.get("sample_weight") is not None:
+            raise ValueError(
+                f"{type(self).__name__} takes no `sample_weight`: every example counts"
+            )
         if not kwargs.get("_use_cached_eval_dataset"):
             self._check_data(x, kwargs.get("steps"), "steps")
         self.test_steps.assign(0)
@@ -265,7 +284,9 @@ def _several_workers(strategy: tf.distribute.Strategy) -> bool:
 
 
 def _unpack(data) -> tuple[tf.Tensor, tf.Tensor | None]:
-    x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+    if weights is not None:
+        raise ValueError("batches are x or (x, y): a weight of examples is not supported")
     # What images often come as.
     other = x.dtype in (tf.bool, tf.uint8, tf.float64)
     return (tf.cast(x, tf.float32) if other else x), y

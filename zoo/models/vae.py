@@ -1,5 +1,6 @@
 """The variational autoencoder: six parts, one bound."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -13,6 +14,7 @@ from zoo.objectives.variational import (
     ELBO,
     VariationalTerms,
     importance_log_prob,
+    samples,
     variational_terms,
 )
 from zoo.registration import register
@@ -54,6 +56,10 @@ class VAE(GenerativeModel):
         seed: int = 0,
         **kwargs,
     ):
+        parts = {"encoder": encoder, "posterior": posterior, "decoder": decoder}
+        for name, part in (parts | {"likelihood": likelihood}).items():
+            if not isinstance(part, keras.Layer):
+                raise ValueError(f"the {name} is {part!r}, not a layer")
         super().__init__(event_shape=likelihood.event_shape, seed=seed, **kwargs)
         self.encoder, self.posterior = encoder, posterior
         self.decoder, self.likelihood = decoder, likelihood
@@ -74,8 +80,15 @@ class VAE(GenerativeModel):
     # The three distributions.
 
     def encode(self, x, y=None, training: bool = False) -> tfd.Distribution:
-        """q(z|x), batch `[B]`, event `[D]`, of `x` `[B, *event]`."""
+        """q(z|x), batch `[B]`, event `[D]`, of `x` `[B, *event]`.
+
+        Raises:
+            DataError: another shape, or values outside the likelihood's support.
+        """
         del y
+        if tf.executing_eagerly():
+            # In a graph there are no values to look at; `fit` and `evaluate` have looked before.
+            self.check(x)
         features = self.encoder(self.likelihood.to_network(x), training=training)
         return self.posterior.distribution(self.posterior(features))
 
@@ -164,9 +177,8 @@ class VAE(GenerativeModel):
             DataError: another shape, or values outside the likelihood's support.
         """
         self.check(x)
-        return self._importance(
-            tf.convert_to_tensor(x, tf.float32), tf.constant(num_samples), fold(seed, "log_prob")
-        )
+        count = tf.constant(samples(num_samples))
+        return self._importance(tf.convert_to_tensor(x, tf.float32), count, fold(seed, "log_prob"))
 
     @tf.function(reduce_retracing=True)
     def _importance(self, x, num_samples, seed):

@@ -1,6 +1,7 @@
 """Weights files: written without the optimizer's state, read only after their checksum."""
 
 import hashlib
+import math
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import h5py
 import keras
 
 from zoo.errors import WeightsError
+from zoo.files import check_room
 
 
 def sha256(path: Path) -> str:
@@ -16,8 +18,27 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def save(model: keras.Model, path: Path) -> None:
+    """`model.save_weights`, its optimizer's too if it is compiled: whole, or not at all.
+
+    Raises:
+        OSError: the disk is full, or the place cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    variables = [*model.variables, *(model.optimizer.variables if model.compiled else ())]
+    # HDF5 crashes the process on a full disk, and adds some kilobytes to each variable.
+    check_room(path.parent, sum(8 * math.prod(v.shape) + 8192 for v in variables))
+    temporary = path.with_name(f"new.{path.name}")
+    try:
+        model.save_weights(temporary, overwrite=True)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_weights(model: keras.Model, path: Path) -> str:
-    """Writes the model's own variables, whole or not at all.
+    """Writes the model's own variables, without an optimizer's.
 
     Returns:
         SHA-256 of the file.
@@ -26,12 +47,7 @@ def write_weights(model: keras.Model, path: Path) -> str:
     bare = type(model).from_config(model.get_config())
     bare.ensure_built()
     bare.set_weights(model.get_weights())
-    temporary = Path(path).with_name(f"new.{Path(path).name}")
-    try:
-        bare.save_weights(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    save(bare, path)
     return sha256(path)
 
 

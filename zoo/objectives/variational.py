@@ -12,6 +12,7 @@ References: Kingma and Welling 2014, arXiv 1312.6114, Eq. 2 and 3; Burda, Grosse
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -36,6 +37,7 @@ class VariationalTerms:
         posterior: q(z|x), batch `[B]`.
         prior: p(z).
         latents: `[L, B, D]`, the samples.
+        kl_estimator: "closed form" or "sampled".
     """
 
     log_likelihood: tf.Tensor
@@ -44,6 +46,7 @@ class VariationalTerms:
     posterior: tfd.Distribution
     prior: tfd.Distribution
     latents: tf.Tensor
+    kl_estimator: str
 
     @property
     def elbo(self) -> tf.Tensor:
@@ -79,9 +82,11 @@ def variational_terms(
     """
     latents = posterior.sample(num_samples, seed=fold(seed, "posterior"))
     log_likelihood = decode(latents).log_prob(x)
-    kl, _ = kl_divergence(posterior, prior, latents)
+    kl, kl_estimator = kl_divergence(posterior, prior, latents)
     log_weights = log_likelihood + prior.log_prob(latents) - posterior.log_prob(latents)
-    return VariationalTerms(log_likelihood, kl, log_weights, posterior, prior, latents)
+    return VariationalTerms(
+        log_likelihood, kl, log_weights, posterior, prior, latents, kl_estimator
+    )
 
 
 def kl_divergence(
@@ -101,6 +106,13 @@ def kl_divergence(
         return tf.reduce_mean(log_ratio, axis=0), "sampled"
 
 
+def samples(number: int) -> int:
+    """A number of samples; raises ValueError unless it is a whole number from 1."""
+    if isinstance(number, bool) or int(number) != number or number < 1:
+        raise ValueError(f"a number of samples is a whole number from 1, not {number!r}")
+    return int(number)
+
+
 @register
 class ELBO(Objective):
     """loss = beta KL(q(z|x) || p(z)) - E_q[log p(x|z)].
@@ -112,7 +124,9 @@ class ELBO(Objective):
     """
 
     def __init__(self, beta: float = 1.0, num_samples: int = 1):
-        self.beta, self.num_samples = float(beta), int(num_samples)
+        self.beta, self.num_samples = float(beta), samples(num_samples)
+        if not math.isfinite(self.beta):
+            raise ValueError(f"beta is {beta}, not a finite number")
 
     def __call__(self, terms: VariationalTerms) -> tf.Tensor:
         """Loss `[B]`."""
@@ -128,7 +142,7 @@ class IWAE(Objective):
     """
 
     def __init__(self, num_samples: int = 5):
-        self.num_samples = int(num_samples)
+        self.num_samples = samples(num_samples)
 
     def __call__(self, terms: VariationalTerms) -> tf.Tensor:
         """Loss `[B]`."""

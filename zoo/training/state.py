@@ -18,6 +18,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import TrainingError
+from zoo.models import weights as weights_files
 
 
 class Selection(keras.callbacks.Callback):
@@ -71,7 +72,7 @@ class Selection(keras.callbacks.Callback):
             raise TrainingError(f"{self.monitor} is NaN after epoch {epoch + 1}")
         self.values.append(value)
         if self.best_epoch == len(self.values) and self.write and self.best_file:
-            _save_weights(self.model, self.best_file)
+            weights_files.save(self.model, self.best_file)
         if self.exhausted:
             self.model.stop_training = True
 
@@ -139,7 +140,7 @@ class Backup(keras.callbacks.Callback):
         if not self.write or self._epoch == self._saved:
             return
         weights = self.directory / f"epoch{self._epoch}.weights.h5"
-        _save_weights(self.model, weights)
+        weights_files.save(self.model, weights)
         temporary = self._pointer.with_suffix(".new")
         temporary.write_text(json.dumps({"epoch": self._epoch, "weights": weights.name}))
         os.replace(temporary, self._pointer)
@@ -166,11 +167,3 @@ def agree(model: keras.Model) -> None:
             f"the workers stand at different steps ({', '.join(map(str, steps))}): give all of "
             "them one shared output folder"
         )
-
-
-def _save_weights(model: keras.Model, path: Path) -> None:
-    """Writes a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"new.{path.name}")
-    model.save_weights(temporary, overwrite=True)
-    os.replace(temporary, path)
