@@ -81,7 +81,8 @@ def test_a_learning_rate_that_is_too_large_is_noticed():
 def test_a_second_fit_starts_with_a_clean_slate():
     model = vae(Breaks)
     model.compile(optimizer=keras.optimizers.SGD(0.0))
-    model.fit(batches(32), verbose=0)
+    with pytest.raises(TrainingError, match="kl"):
+        model.fit(batches(32), verbose=0)
     assert model.guard.first() == (BREAK, "kl")
     model.train_steps.assign(0)
     model.fit(batches(16), callbacks=[StopAtNaN()], verbose=0)

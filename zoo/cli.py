@@ -68,8 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno not in _NOT_OURS:
             raise
         return _fail(f"{error.filename or 'writing'}: {reason(error)}")
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        # A command may have said in it how to go on.
+        return _fail(f"interrupted; {interrupt}" if interrupt.args else "interrupted", INTERRUPTED)
 
 
 def _fail(message: str, code: int = USAGE_ERROR) -> int:

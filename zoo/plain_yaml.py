@@ -108,7 +108,11 @@ class _Walk:
         if isinstance(node, yaml.SequenceNode) and tag == "seq":
             return [self.value(item, (*path, str(i))) for i, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode) and tag in ("null", "bool", "int", "float", "str"):
-            return _scalar(tag, node.value)
+            try:
+                return _scalar(tag, node.value)
+            except ValueError:
+                # Python reads integers up to a limit, because more digits take quadratic time.
+                self.refuse(node, f"a number of {len(node.value)} digits is too long")
         return self.refuse(node, f"the tag {node.tag!r} is not allowed: only plain data")
 
     def mapping(self, node: yaml.MappingNode, path: tuple[str, ...]) -> dict[str, Any]:

@@ -155,11 +155,13 @@ def _training(run: Path, config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _record_checksum(name: str, digest: str) -> None:
     file = catalogue.PRETRAINED / "checksums.py"
-    table = dict(sorted({**catalogue.CHECKSUMS, name: digest}.items()))
+    # As the file is now: another entry may have been shipped since this process began.
+    table = dict(re.findall(r'"(.+)": "([0-9a-f]{64})"', file.read_text(encoding="utf-8")))
+    table = dict(sorted({**table, name: digest}.items()))
     lines = "".join(f'    "{key}": "{value}",\n' for key, value in table.items())
     head = file.read_text(encoding="utf-8").split("CHECKSUMS")[0]
     file.write_text(f"{head}CHECKSUMS: dict[str, str] = {{\n{lines}}}\n", encoding="utf-8")
-    catalogue.CHECKSUMS[name] = digest
+    catalogue.CHECKSUMS.update(table)
 
 
 def _table(rows: list[tuple[str, str]], head: tuple[str, str]) -> str:

@@ -19,15 +19,19 @@ from typing import TYPE_CHECKING, Any
 from zoo import configuration, plain_yaml, registration
 from zoo.backend import require_tensorflow
 from zoo.configuration import Config
-from zoo.errors import NotSupported, WeightsError
+from zoo.errors import ConfigError, NotSupported, WeightsError
 from zoo.files import CARD, CHECKSUM, CONFIG, WEIGHTS, check_room, new_folder, reason
 from zoo.registration import TYPE
 
 if TYPE_CHECKING:
     import keras
 
+    from zoo.models.base import GenerativeModel
+
 # Importing these registers every builder that a config can name.
 _BUILDERS = ("zoo.networks", "zoo.distributions", "zoo.objectives", "zoo.models")
+# A run has it from its first epoch on.
+LOG = "log.csv"
 # Keras's own arguments of every layer: no part of what a model is.
 _OF_KERAS = ("name", "dtype", "trainable")
 
@@ -52,15 +56,43 @@ def build_model(config: Config, seed: int | None = None) -> "keras.Model":
     """
     register_all()
     values = copy.deepcopy(config.values)
-    if seed is not None and _takes_seed(values["model"]):
+    if seed is not None and takes_seed(values["model"]):
         values["model"]["seed"] = seed
     seed = values["model"].get("seed", 0) if seed is None else seed
     with configuration.located(config), _initializers(seed):
-        model = registration.build(values["model"], ("model",))
-        model.ensure_built()
+        model = built(values["model"])
     # Not by assignment: Keras would track the dictionary, and wrap it.
     object.__setattr__(model, "config", values)
     return model
+
+
+def built(section: Any) -> "GenerativeModel":
+    """The model of a config's `model:` section, with all its variables.
+
+    Raises:
+        ConfigError: the section names no model, or one that memory cannot take.
+    """
+    from zoo.models.base import GenerativeModel
+
+    with in_memory():
+        model = registration.build(section, ("model",))
+        if not isinstance(model, GenerativeModel):
+            raise ConfigError(f"model: {section[TYPE]} is a part, not a model", ("model", TYPE))
+        model.ensure_built()
+    return model
+
+
+@contextlib.contextmanager
+def in_memory() -> Iterator[None]:
+    """Turns what TensorFlow says of variables that memory cannot take into a ConfigError."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (MemoryError, OverflowError, tf.errors.ResourceExhaustedError) as error:
+        raise ConfigError(
+            "the model is too large for this machine's memory: choose smaller sizes", ("model",)
+        ) from error
 
 
 def spec(part: Any) -> dict[str, Any]:
@@ -140,7 +172,8 @@ def read(folder: str | os.PathLike, checksum: str | None = None) -> "keras.Model
     return model
 
 
-def _takes_seed(section: Mapping[str, Any]) -> bool:
+def takes_seed(section: Mapping[str, Any]) -> bool:
+    """Whether what a spec names has an argument `seed`."""
     builder = registration.registered().get(str(section.get(TYPE)))
     return builder is not None and "seed" in registration.parameters(builder)
 
@@ -194,7 +227,16 @@ def _bytes(model: "keras.Model") -> int:
     return sum(8 * math.prod(v.shape) + 8192 for v in model.weights)
 
 
+def resume_hint(folder: str | os.PathLike) -> str:
+    """How to go on with the run in `folder`: its own config has whatever was changed by `--set`."""
+    return f"continue it with `zoo train {Path(folder) / CONFIG} --resume --out {folder}`"
+
+
 def _own_checksum(folder: Path) -> str:
+    if not (folder / CHECKSUM).exists() and (
+        (folder / LOG).exists() or not (folder / WEIGHTS).exists()
+    ):
+        raise WeightsError(f"the run in {folder} is not finished: {resume_hint(folder)}")
     try:
         words = (folder / CHECKSUM).read_text(encoding="ascii").split()
     except (OSError, UnicodeDecodeError) as error:

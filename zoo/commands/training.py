@@ -2,11 +2,16 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo import configuration
 from zoo.commands.command import Command, say
-from zoo.errors import EntryError
+from zoo.errors import ConfigError, EntryError
 from zoo.files import CONFIG, refuse_existing
+from zoo.registration import nearest
+
+if TYPE_CHECKING:
+    from zoo.models.base import GenerativeModel
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,29 +36,81 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    config = configuration.read(args.name, args.overrides)
+    config = named = configuration.read(args.name, args.overrides)
     directory = Path(args.out) if args.out else _numbered(Path("runs") / config.name, args.resume)
     if args.resume:
         if not (directory / CONFIG).is_file():
             raise EntryError(f"there is no run to resume in {directory}")
         # What was begun goes on, except where the user says otherwise now.
         config = configuration.read(directory / CONFIG, args.overrides)
+        _require_same(named, config, directory)
     else:
         refuse_existing(directory)
     print(config.to_yaml(), end="", flush=True)
     from zoo import storing
 
     storing.register_all()
-    from zoo.training import TrainingSettings, train
+    from zoo.training import train
 
     with configuration.located(config):
         if args.dry_run:
-            TrainingSettings.from_config(config.values.get("training", {}))
-            model = storing.build_model(config)
-            say(f"{model.count_params():,} parameters; nothing was written")
+            say(f"{_checked(config).count_params():,} parameters; nothing was written")
             return
-        run = train(config.values, directory, strategy=args.strategy, resume=args.resume)
+        try:
+            run = train(
+                config.values,
+                directory,
+                strategy=args.strategy,
+                resume=args.resume,
+                check=lambda model: _check_evaluation(model, config),
+            )
+        except KeyboardInterrupt as interrupt:
+            if not (directory / CONFIG).is_file():
+                raise
+            raise KeyboardInterrupt(storing.resume_hint(directory)) from interrupt
     say(f"{directory}: the weights of epoch {run.selected_epoch}; next: zoo evaluate {directory}")
+
+
+def _require_same(named: configuration.Config, begun: configuration.Config, at: Path) -> None:
+    for section in ("data", "model"):
+        if named.values.get(section) != begun.values.get(section):
+            raise EntryError(
+                f"the run in {at} has another `{section}:` than {named.name}: name the config that "
+                f"it began with, {at / CONFIG}, or start a new run"
+            )
+
+
+def _checked(config: configuration.Config) -> "GenerativeModel":
+    """What `train` checks, without data: the untrained model."""
+    from zoo import storing
+    from zoo.training import TrainingSettings
+    from zoo.training.run import check_monitor, data_section
+
+    settings = TrainingSettings.from_config(config.values.get("training", {}))
+    settings.build_optimizer(steps_per_epoch=1)
+    _check_data_name(data_section(config.values)["name"])
+    model = storing.build_model(config)
+    check_monitor(model, settings)
+    _check_evaluation(model, config)
+    return model
+
+
+def _check_evaluation(model: "GenerativeModel", config: configuration.Config) -> None:
+    from zoo.measuring import check
+
+    check(model, config.values.get("evaluation", {}))
+
+
+def _check_data_name(name: str) -> None:
+    """Raises a ConfigError for a name that `zoo.data.load` does not know; reads no data."""
+    from zoo.data.catalogue import FAMILIES, names
+
+    family, _, which = name.partition(":")
+    if name not in names() and not (family in FAMILIES and which):
+        forms = [*names(), *(f"{family}:..." for family in FAMILIES)]
+        raise ConfigError(
+            f"no data set {name!r}; did you mean: {nearest(name, forms)}?", ("data", "name")
+        )
 
 
 def _numbered(parent: Path, resume: bool) -> Path:

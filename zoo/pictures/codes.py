@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 from scipy.stats import norm
 
 from zoo.errors import NotSupported
+from zoo.models.base import GenerativeModel
 from zoo.noise import Seed, fold
 
 tfd = tfp.distributions
@@ -99,7 +100,13 @@ def encode_set(
         model: with `encode`.
         data: batches of `x` or `(x, y)`.
         limit: only so many examples, the first ones.
+
+    Raises:
+        NotSupported: the model has no encoder.
     """
+    # Inside a traced function TensorFlow would make another error of it.
+    if type(model).encode is GenerativeModel.encode:
+        raise NotSupported(f"{type(model).__name__} has no encoder")
     step = tf.function(lambda x: _moments(model.encode(x)), reduce_retracing=True)
     means, stddevs, labels, count = [], [], [], 0
     for batch in data:

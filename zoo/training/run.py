@@ -9,7 +9,8 @@ model.weights.h5   the selected weights, and `sha256` beside them
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,19 @@ import zoo.models
 import zoo.networks
 from zoo import plain_yaml
 from zoo.errors import ConfigError, TrainingError
-from zoo.files import CHECKSUM, CONFIG, WEIGHTS
+from zoo.files import CHECKSUM, CONFIG, WEIGHTS, reason
 from zoo.models.base import GenerativeModel
 from zoo.models.weights import write_weights
-from zoo.registration import build
+from zoo.storing import LOG, built, in_memory, takes_seed
 from zoo.training import callbacks as calls
 from zoo.training.compilation import compile_arguments
 from zoo.training.settings import TrainingSettings
 from zoo.training.state import Backup, Selection, agree
 from zoo.training.strategies import is_chief, make_strategy
 
-LOG, BACKUP = "log.csv", "backup"
+BACKUP = "backup"
+# A resumed run with another of these would not go on as it began; more epochs are fine.
+_FIXED = ("batch_size", "seed", "optimizer")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +55,7 @@ def train(
     resume: bool = False,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     peer_seconds: float = 120.0,
+    check: Callable[[GenerativeModel], None] | None = None,
 ) -> Run:
     """Trains as `config` says.
 
@@ -64,6 +68,7 @@ def train(
             resuming is equal, and later steps may differ in rounding.
         callbacks: further Keras callbacks.
         peer_seconds: how long several workers wait for each other at the start.
+        check: looks at the built model before anything is written, and raises what is wrong.
 
     Raises:
         ConfigError, DataError: before anything is written.
@@ -72,7 +77,7 @@ def train(
     """
     directory = Path(directory)
     settings = TrainingSettings.from_config(config.get("training", {}))
-    _check_folder(directory, config, resume)
+    _check_folder(directory, config, settings, resume)
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
     distribution = make_strategy(strategy, peer_seconds)
@@ -80,9 +85,10 @@ def train(
     with _precision(settings.precision), distribution.scope():
         model = _model(config, settings, int(data.train.cardinality()))
     model.check(data.train)
+    if check is not None:
+        check(model)
     if is_chief():
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / CONFIG).write_text(plain_yaml.dump(dict(config)), encoding="utf-8")
+        _write_config(directory, config)
     selection = _fit(model, data, settings, directory, callbacks)
     log = calls.read_log(directory / LOG)
     selected = len(log)
@@ -95,7 +101,43 @@ def train(
     return Run(model, data, directory, log, selected)
 
 
-def _check_folder(directory: Path, config: Mapping[str, Any], resume: bool) -> None:
+def check_monitor(model: GenerativeModel, settings: TrainingSettings) -> None:
+    """Raises a ConfigError if the run selects by a metric that the model does not report."""
+    valid = [f"{prefix}{name}" for prefix in ("val_", "") for name in model.trackers]
+    if settings.selects and settings.monitor not in valid:
+        raise ConfigError(
+            f"training.monitor is {settings.monitor!r}; valid: {', '.join(valid)}",
+            ("training", "monitor"),
+        )
+
+
+def data_section(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `zoo.data.load`, the name among them; raises a ConfigError without one."""
+    section = config.get("data")
+    if not isinstance(section, Mapping) or not isinstance(section.get("name"), str):
+        raise ConfigError("the config has no `data:` with a `name:` to train on", ("data",))
+    if "batch_size" in section:
+        raise ConfigError(
+            "data has no key 'batch_size': it stands in training.batch_size",
+            ("data", "batch_size"),
+        )
+    return dict(section)
+
+
+def _write_config(directory: Path, config: Mapping[str, Any]) -> None:
+    """Makes the folder; the config appears in it, or replaces the one before, in one step."""
+    temporary = directory / f"new.{CONFIG}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(plain_yaml.dump(dict(config)), encoding="utf-8")
+        os.replace(temporary, directory / CONFIG)
+    except OSError as error:
+        raise TrainingError(f"cannot write {directory}: {reason(error)}") from error
+
+
+def _check_folder(
+    directory: Path, config: Mapping[str, Any], settings: TrainingSettings, resume: bool
+) -> None:
     if not resume:
         if is_chief() and directory.exists():
             raise TrainingError(
@@ -113,10 +155,18 @@ def _check_folder(directory: Path, config: Mapping[str, Any], resume: bool) -> N
                 f"the run in {directory} has another `{section}:`; start a new one for that",
                 (section,),
             )
+    begun = TrainingSettings.from_config(before.get("training", {}))
+    for name in _FIXED:
+        if getattr(begun, name) != getattr(settings, name):
+            raise ConfigError(
+                f"the run in {directory} began with training.{name} {getattr(begun, name)!r}, not "
+                f"{getattr(settings, name)!r}; start a new one for that",
+                ("training", name),
+            )
 
 
 def _load(config: Mapping[str, Any], settings: TrainingSettings) -> zoo.data.Splits:
-    arguments = dict(config["data"])
+    arguments = data_section(config)
     data = zoo.data.load(
         arguments.pop("name"),
         batch_size=settings.batch_size,
@@ -144,13 +194,15 @@ def _precision(policy: str) -> Iterator[None]:
 
 def _model(config, settings: TrainingSettings, steps_per_epoch: int) -> GenerativeModel:
     keras.utils.set_random_seed(settings.seed)
-    model = build({"seed": settings.seed, **config["model"]}, ("model",))
-    model.ensure_built()
+    section = config["model"]
+    model = built({"seed": settings.seed, **section} if takes_seed(section) else section)
+    check_monitor(model, settings)
     model.compile(
         optimizer=settings.build_optimizer(steps_per_epoch),
         **compile_arguments(model, settings, steps_per_epoch),
     )
-    model.ensure_built()
+    with in_memory():
+        model.ensure_built()
     return model
 
 

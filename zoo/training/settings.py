@@ -3,16 +3,53 @@
 import dataclasses
 import importlib.util
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
 from zoo.errors import ConfigError
-from zoo.registration import build, register, register_builder
+from zoo.registration import TYPE, build, register, register_builder
 
-for _optimizer in (keras.optimizers.Adam, keras.optimizers.AdamW, keras.optimizers.SGD):
-    register_builder(_optimizer.__name__, _optimizer)
+OPTIMIZERS = ("Adam", "AdamW", "SGD")
+for _name in OPTIMIZERS:
+    register_builder(_name, getattr(keras.optimizers, _name))
+
+# What TensorFlow's int32 holds; and numbers that float32 holds.
+_LARGEST, _HUGE = 2**31 - 1, 1e38
+
+
+def _whole(value: Any, low: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= _LARGEST
+
+
+def _number(value: Any) -> bool:
+    # A comparison refuses NaN, and takes integers that no float can hold.
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_HUGE < value < _HUGE
+
+
+def _boolean(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+_PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+_COUNT = f"a whole number from 1 to {_LARGEST}"
+# What each setting may be, and how to say it; `optimizer` and `learning_rate` check themselves.
+_VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "epochs": (_whole, _COUNT),
+    "batch_size": (_whole, _COUNT),
+    "monitor": (lambda v: isinstance(v, str), "the name of a metric"),
+    "keep": (lambda v: v in ("best", "last"), "best or last"),
+    "patience": (lambda v: v is None or _whole(v), f"null or {_COUNT}"),
+    "jit_compile": (lambda v: v == "auto" or _boolean(v), "auto, true or false"),
+    "steps_per_execution": (lambda v: v == "auto" or _whole(v), f"auto or {_COUNT}"),
+    "precision": (lambda v: v in _PRECISIONS, ", ".join(_PRECISIONS)),
+    "deterministic": (_boolean, "true or false"),
+    "pictures_every": (lambda v: _whole(v, 0), f"a whole number from 0 to {_LARGEST}"),
+    "backup_seconds": (lambda v: _number(v) and v >= 0, "a number from 0"),
+    "tensorboard": (_boolean, "true or false"),
+    "seed": (lambda v: _whole(v, 0), f"a whole number from 0 to {_LARGEST}"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,20 +92,11 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise self._refuse(name, "a whole number from 1")
-        if self.keep not in ("best", "last"):
-            raise self._refuse("keep", "best or last")
-        if self.precision not in ("float32", "mixed_float16", "mixed_bfloat16"):
-            raise self._refuse("precision", "float32, mixed_float16 or mixed_bfloat16")
-        if self.jit_compile not in ("auto", True, False):
-            raise self._refuse("jit_compile", "auto, true or false")
-        steps = self.steps_per_execution
-        if steps != "auto" and (not isinstance(steps, int) or steps < 1):
-            raise self._refuse("steps_per_execution", "auto or a whole number from 1")
-        if self.patience is not None and (not isinstance(self.patience, int) or self.patience < 1):
-            raise self._refuse("patience", "null or a whole number from 1")
+        for name, (valid, wanted) in _VALID.items():
+            if not valid(getattr(self, name)):
+                raise self._refuse(name, wanted)
+        self._check_optimizer()
+        self._schedule()
         if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise ConfigError(
                 "training.tensorboard needs a package that is not installed: "
@@ -100,11 +128,42 @@ class TrainingSettings:
 
     def build_optimizer(self, steps_per_epoch: int) -> keras.optimizers.Optimizer:
         """The optimizer with its schedule, which is written in epochs and runs in steps."""
-        rate = self.learning_rate
-        if isinstance(rate, Mapping):
-            path = ("training", "learning_rate")
-            rate = build(rate, path).over(steps_per_epoch, self.epochs)
+        rate = self._schedule()
+        if isinstance(rate, Cosine | Stages):
+            rate = rate.over(steps_per_epoch, self.epochs)
         return build({**self.optimizer, "learning_rate": rate}, ("training", "optimizer"))
+
+    def _check_optimizer(self) -> None:
+        path = ("training", "optimizer")
+        section = self.optimizer
+        if not isinstance(section, Mapping) or section.get(TYPE) not in OPTIMIZERS:
+            raise self._refuse("optimizer", f"{{type: NAME}} with {', '.join(OPTIMIZERS)}")
+        if "learning_rate" in section:
+            raise ConfigError(
+                "training.optimizer has no key 'learning_rate': the rate stands in "
+                "training.learning_rate",
+                (*path, "learning_rate"),
+            )
+        # Keras takes what it is given, and fails in the first step.
+        for key, value in section.items():
+            if key not in (TYPE, "name") and not (
+                value is None or isinstance(value, bool) or _number(value)
+            ):
+                raise ConfigError(
+                    f"training.optimizer.{key} is {value!r}; valid: a number, true, false or null",
+                    (*path, key),
+                )
+
+    def _schedule(self) -> "float | Cosine | Stages":
+        """The learning rate as a number, or its schedule."""
+        rate, path = self.learning_rate, ("training", "learning_rate")
+        if not isinstance(rate, Mapping):
+            if not _number(rate) or rate <= 0:
+                raise self._refuse("learning_rate", "a number above 0, or a schedule")
+            return rate
+        if rate.get(TYPE) not in ("Cosine", "Stages"):
+            raise self._refuse("learning_rate", "a number above 0, or {type: Cosine or Stages}")
+        return build(rate, path)
 
 
 @register
@@ -120,6 +179,11 @@ class Cosine:
     """
 
     def __init__(self, initial: float, final: float = 0.0, warmup_epochs: float = 0.0):
+        if not _number(initial) or initial <= 0:
+            raise ValueError(f"initial is {initial!r}; valid: a number above 0")
+        for name, value in {"final": final, "warmup_epochs": warmup_epochs}.items():
+            if not _number(value) or value < 0:
+                raise ValueError(f"{name} is {value!r}; valid: a number from 0")
         self.initial, self.final, self.warmup_epochs = initial, final, warmup_epochs
 
     def get_config(self):
@@ -146,6 +210,12 @@ class Stages:
     """
 
     def __init__(self, rates: list[float], epochs: list[int]):
+        for name, values, valid, wanted in (
+            ("rates", rates, lambda v: _number(v) and v >= 0, "numbers from 0"),
+            ("epochs", epochs, _whole, "whole numbers from 1"),
+        ):
+            if not isinstance(values, list | tuple) or not values or not all(map(valid, values)):
+                raise ValueError(f"{name} is {values!r}; valid: a list of {wanted}")
         if len(rates) != len(epochs):
             raise ValueError(f"{len(rates)} rates for {len(epochs)} stages")
         self.rates, self.epochs = list(rates), list(epochs)

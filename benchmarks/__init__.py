@@ -1,0 +1,1 @@
+"""How fast the zoo trains, beside other libraries."""

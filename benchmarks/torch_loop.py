@@ -1,0 +1,107 @@
+"""Plain PyTorch: the same VAE in a loop that wastes nothing."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from benchmarks import torch_networks
+from benchmarks.problem import BATCH, LEARNING_RATE, Problem
+
+
+class PyTorch:
+    """A VAE trained by a plain loop over one tensor of grey images.
+
+    Args:
+        problem: what to train.
+        threads: of the intra-op pool.
+        fused: Adam in one kernel.
+        channels_last: memory format of images and kernels.
+        compiled: binarization, loss and gradients through `torch.compile`.
+    """
+
+    note = ""
+
+    def __init__(
+        self,
+        problem: Problem,
+        threads: int,
+        fused: bool = False,
+        channels_last: bool = False,
+        compiled: bool = False,
+    ):
+        prepare(threads)
+        self.problem = problem
+        self.format = torch.channels_last if channels_last else torch.contiguous_format
+        self.encoder, self.decoder = torch_networks.networks(problem)
+        parts = nn.ModuleList([self.encoder, self.decoder])
+        if channels_last:
+            parts.to(memory_format=torch.channels_last)
+        self.grey = torch_networks.grey_images(problem)
+        self.optimizer = torch.optim.Adam(parts.parameters(), LEARNING_RATE, fused=fused)
+        self.loss = torch.compile(self._loss) if compiled else self._loss
+
+    def elbo(self, x: np.ndarray) -> float:
+        """Of the first weights, in nats, decoding the posterior's mean."""
+        with torch.no_grad():
+            images = torch_networks.images(self.problem, x)
+            mean, log_variance = self.encoder(images).chunk(2, dim=-1)
+            return -float(_negative_elbo(images, mean, log_variance, self.decoder(mean)))
+
+    def turn(self) -> dict[str, float]:
+        """One pass over the data."""
+        return one_pass(self.grey, self.loss, self.optimizer)
+
+    def _loss(self, grey: torch.Tensor) -> torch.Tensor:
+        x = binarize(grey)
+        if x.ndim == 4:
+            x = x.contiguous(memory_format=self.format)
+        mean, log_variance = self.encoder(x).chunk(2, dim=-1)
+        z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        return _negative_elbo(x, mean, log_variance, self.decoder(z))
+
+
+def prepare(threads: int) -> None:
+    """Threads and seed of this process."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+
+
+def one_pass(
+    grey: torch.Tensor,
+    loss_of: Callable[[torch.Tensor], torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> dict[str, float]:
+    """Trains on every image once, in a new order."""
+    start = time.perf_counter()
+    losses = []
+    for batch in _batches(grey):
+        optimizer.zero_grad()
+        loss = loss_of(batch)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    mean = float(torch.stack(losses).mean())
+    return {"seconds": time.perf_counter() - start, "loss": mean}
+
+
+def binarize(grey: torch.Tensor) -> torch.Tensor:
+    """A draw whose probabilities are the grey values."""
+    return (torch.rand_like(grey) < grey).float()
+
+
+def _batches(grey: torch.Tensor) -> Iterator[torch.Tensor]:
+    for rows in torch.randperm(len(grey)).split(BATCH):
+        yield grey.index_select(0, rows)
+
+
+def _negative_elbo(
+    x: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor, logits: torch.Tensor
+) -> torch.Tensor:
+    """Mean over the batch, in nats."""
+    misfit = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+    kl = -0.5 * torch.sum(1 + log_variance - mean.square() - log_variance.exp())
+    return (misfit + kl) / len(x)
