@@ -1,5 +1,7 @@
 """What the programs in this folder train: small, and the same in every process."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -29,7 +31,7 @@ class FixedNoise(VAE):
         log_likelihood = self.decode(z).log_prob(x)
         kl = posterior.kl_divergence(prior)
         log_weights = log_likelihood + prior.log_prob(z) - posterior.log_prob(z)
-        return VariationalTerms(log_likelihood, kl, log_weights, posterior, prior, z)
+        return VariationalTerms(log_likelihood, kl, log_weights, posterior, prior, z, "closed form")
 
 
 class NoNoise(VAE):
@@ -38,7 +40,7 @@ class NoNoise(VAE):
     def terms(self, x, y=None, training=False, seed=None):
         terms = super().terms(x, y, training, seed)
         log_likelihood = self.decode(terms.posterior.mean()[tf.newaxis]).log_prob(x)
-        return type(terms)(log_likelihood, terms.kl, *list(vars(terms).values())[2:])
+        return dataclasses.replace(terms, log_likelihood=log_likelihood)
 
 
 def vae(cls=VAE, seed: int = 3, objective=None) -> VAE:
