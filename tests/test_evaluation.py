@@ -50,7 +50,7 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def test_set():
+def held_out():
     return zoo.data.load("digits", binarize="dynamic").test
 
 
@@ -91,34 +91,34 @@ def test_standard_error_against_its_definition():
     assert standard_error(values) == pytest.approx(np.std(values, ddof=1) / math.sqrt(3))
 
 
-def test_a_vae_is_measured_as_its_own_terms_say(model, test_set):
-    results = zoo.evaluate(model, test_set, num_samples=40)
+def test_a_vae_is_measured_as_its_own_terms_say(model, held_out):
+    results = zoo.evaluate(model, held_out, num_samples=40)
     elbo, rate, distortion = (results[k].value for k in ("elbo", "rate", "distortion"))
     assert elbo == pytest.approx(-rate - distortion, abs=1e-4)
     assert results["elbo"].count == 300 and results["elbo"].data["split"] == "test"
-    x = next(iter(test_set))
+    x = next(iter(held_out))
     estimate = model.log_prob(x, num_samples=40, seed=3).numpy().mean()
     assert results["importance"].value == pytest.approx(estimate, rel=0.05)
     assert results["importance"].value > elbo
-    again = zoo.evaluate(model, test_set, num_samples=40)
+    again = zoo.evaluate(model, held_out, num_samples=40)
     assert {k: r.value for k, r in again.items()} == {k: r.value for k, r in results.items()}
 
 
-def test_the_gap_on_a_subset_gives_the_whole_sets_estimate(model, test_set):
-    whole = zoo.evaluate(model, test_set, num_samples=40)["importance"]
-    part = zoo.evaluate(model, test_set, num_samples=40, subset=100)["importance"]
+def test_the_gap_on_a_subset_gives_the_whole_sets_estimate(model, held_out):
+    whole = zoo.evaluate(model, held_out, num_samples=40)["importance"]
+    part = zoo.evaluate(model, held_out, num_samples=40, subset=100)["importance"]
     assert part.gap["subset"] == 100 and part.count == 300
     assert part.value != whole.value
     assert abs(part.value - whole.value) < 5 * part.gap["standard_error"] + 0.05
 
 
-def test_a_latent_that_the_encoder_ignores_is_not_active(model, test_set):
+def test_a_latent_that_the_encoder_ignores_is_not_active(model, held_out):
     kernel = model.posterior.projection.kernel
     before = kernel.numpy()
     deaf = before.copy()
     deaf[:, 1] = 0  # the second location no longer looks at the image
     kernel.assign(deaf)
-    assert active_units(model, test_set).tolist() == [True, False]
+    assert active_units(model, held_out).tolist() == [True, False]
     kernel.assign(before)
 
 
@@ -161,9 +161,9 @@ def test_classes_found_counts_only_the_sure():
     assert classes_found(np.concatenate([sure, unsure])) == {0: 2, 1: 0, 2: 1}
 
 
-def test_what_has_no_measures_says_so(test_set):
+def test_what_has_no_measures_says_so(held_out):
     with pytest.raises(NotSupported, match="nothing is measured of a str"):
-        zoo.evaluate("a word", test_set)
+        zoo.evaluate("a word", held_out)
 
 
 def test_an_unknown_key_of_evaluation_lists_the_valid_ones(model):
@@ -196,7 +196,7 @@ def test_records_are_plain_data():
     assert "standard_error" not in plain and plain["unit"] == "of 4 latents"
 
 
-def test_log_levels_apply_to_densities_of_scaled_levels_only(model, test_set):
+def test_log_levels_apply_to_densities_of_scaled_levels_only(model, held_out):
     from zoo.evaluation.likelihood import log_levels
 
     dequantized = zoo.data.load("digits", values="dequantized").test
@@ -204,7 +204,7 @@ def test_log_levels_apply_to_densities_of_scaled_levels_only(model, test_set):
     assert log_levels(True, dequantized) == 0.0
     # Unit values are level / 16, and a binarized pixel was not scaled at all.
     assert log_levels(False, zoo.data.load("digits").test) == pytest.approx(math.log(16))
-    assert log_levels(False, test_set) == 0.0
+    assert log_levels(False, held_out) == 0.0
     assert log_levels(False, tf.data.Dataset.from_tensors(tf.zeros((1, 8, 8, 1)))) == 0.0
 
 
@@ -242,16 +242,16 @@ def test_bad_data_are_refused_before_they_become_a_number(model, data, words):
         zoo.evaluate(model, data)
 
 
-def test_a_number_of_samples_is_at_least_one(model, test_set):
-    x = next(iter(test_set))
+def test_a_number_of_samples_is_at_least_one(model, held_out):
+    x = next(iter(held_out))
     for call in (
         lambda: model.log_prob(x, num_samples=0),
-        lambda: zoo.evaluate(model, test_set, num_samples=-5),
-        lambda: zoo.evaluate(model, test_set, num_samples=5, subset=1),
+        lambda: zoo.evaluate(model, held_out, num_samples=-5),
+        lambda: zoo.evaluate(model, held_out, num_samples=5, subset=1),
     ):
         with pytest.raises(ValueError, match="from"):
             call()
 
 
-def test_how_the_kl_was_found_stands_in_the_result(model, test_set):
-    assert zoo.evaluate(model, test_set)["rate"].record()["estimator"] == "closed form"
+def test_how_the_kl_was_found_stands_in_the_result(model, held_out):
+    assert zoo.evaluate(model, held_out)["rate"].record()["estimator"] == "closed form"
