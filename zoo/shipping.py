@@ -101,7 +101,7 @@ def card_text(card: Mapping[str, Any]) -> str:
         f"{card['title']}. {card['parameters']:,} parameters. Licence: {card['licence']}.",
         f"Paper: {card['paper']}.",
         "## Numbers",
-        "Measured on the test set, once, after training; `zoo verify "
+        "Measured on the test set after training; nothing was selected by it. `zoo verify "
         f"{card['name']}` measures them again.",
         _table([(k, line(r)) for k, r in card["numbers"].items()], ("number", "value")),
     ]
