@@ -192,7 +192,7 @@ def test_iwae_with_one_sample_is_the_sampled_elbo():
 
 def test_iwae_is_the_log_of_the_mean_weight():
     log_weights = np.random.default_rng(0).normal(-500, 30, size=(50, 4)).astype("float32")
-    terms = VariationalTerms(*[None] * 2, tf.constant(log_weights), *[None] * 4)
+    terms = VariationalTerms(*[None] * 2, tf.constant(log_weights), *[None] * 6)
     expected = scipy.special.logsumexp(log_weights.astype("float64"), axis=0) - np.log(50)
     np.testing.assert_allclose(IWAE(num_samples=50)(terms), -expected, rtol=1e-6)
 

@@ -34,8 +34,9 @@ def export(model: "GenerativeModel", directory: str | os.PathLike) -> dict[str, 
         log_prob(x, num_samples, seed)     log_prob `[B]` in nats, any number of samples in bounded
                                            memory; an exact one takes x alone
 
-    `x` and `z` are float32, `n` and `num_samples` int32, `seed` int32[2]. The same seed gives the
-    same numbers, there and here.
+    `x` and `z` are float32, `n` and `num_samples` int32, `seed` int32[2]; a conditional model's
+    functions take `y` besides, int32 labels or float32. The same seed gives the same numbers, there
+    and here.
 
     Args:
         model: trained or not, compiled or not.
@@ -77,44 +78,50 @@ def endpoints(model: "GenerativeModel") -> dict[str, Endpoint]:
     """What of the contract the model's family has, as functions of named tensors."""
     import tensorflow as tf
 
-    from zoo.models.base import GenerativeModel
     from zoo.noise import fold
 
     x = tf.TensorSpec((None, *model.event_shape), tf.float32, name="x")
     seed = tf.TensorSpec((2,), tf.int32, name="seed")
+    given = getattr(model, "condition_spec", None)
+    # Last among the tensors of each endpoint, where the model is conditional.
+    y = {} if given is None else {"y": given}
 
-    def encode(x):
-        code = model.encode(x)
+    def serve(x, y=None):
+        return model(x if y is None else (x, y), training=False)
+
+    def encode(x, y=None):
+        code = model.encode(x, y)
         return {"mean": code.mean(), "stddev": code.stddev()}
 
-    def sample(n, seed):
+    def sample(n, seed, y=None):
         return {
-            "sample": model.sample(n, seed=seed),
-            "mean": model.sample(n, seed=seed, mean=True),
+            "sample": model.sample(n, y, seed=seed),
+            "mean": model.sample(n, y, seed=seed, mean=True),
         }
 
-    def importance(x, num_samples, seed):
-        estimate = model.importance_log_prob(x, num_samples, fold(seed, "log_prob"))
+    def importance(x, num_samples, seed, y=None):
+        estimate = model.importance_log_prob(x, num_samples, fold(seed, "log_prob"), y)
         return {"log_prob": estimate}
 
-    def has(name: str) -> bool:
-        return getattr(type(model), name) is not getattr(GenerativeModel, name)
-
-    found = {"serve": Endpoint(lambda x: model(x, training=False), {"x": x})}
-    if has("encode"):
-        found["encode"] = Endpoint(encode, {"x": x})
-    if has("decode"):
-        z = tf.TensorSpec((None, model.latent_size), tf.float32, name="z")
-        found["decode"] = Endpoint(lambda z: {"mean": _mean(model.decode(z))}, {"z": z})
-    if has("reconstruct"):
-        found["reconstruct"] = Endpoint(lambda x: {"mean": model.reconstruct(x, seed=0)}, {"x": x})
-    if has("sample"):
+    found = {"serve": Endpoint(serve, {"x": x, **y})}
+    if model.can("encode"):
+        found["encode"] = Endpoint(encode, {"x": x, **y})
+    if model.can("decode"):
+        z = tf.TensorSpec((None, *model.latent_shape), tf.float32, name="z")
+        found["decode"] = Endpoint(
+            lambda z, y=None: {"mean": _mean(model.decode(z, y))}, {"z": z, **y}
+        )
+    if model.can("reconstruct"):
+        found["reconstruct"] = Endpoint(
+            lambda x, y=None: {"mean": model.reconstruct(x, y, seed=0)}, {"x": x, **y}
+        )
+    if model.can("sample"):
         n = tf.TensorSpec((), tf.int32, name="n")
-        found["sample"] = Endpoint(sample, {"n": n, "seed": seed})
+        found["sample"] = Endpoint(sample, {"n": n, "seed": seed, **y})
     if model.likelihood_kind == "importance":
         number = tf.TensorSpec((), tf.int32, name="num_samples")
-        found["log_prob"] = Endpoint(importance, {"x": x, "num_samples": number, "seed": seed})
-    elif has("log_prob"):
+        found["log_prob"] = Endpoint(importance, {"x": x, "num_samples": number, "seed": seed, **y})
+    elif model.can("log_prob"):
         found["log_prob"] = Endpoint(lambda x: {"log_prob": model.log_prob(x)}, {"x": x})
     return found
 

@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from zoo.models.base import GenerativeModel
 
 # Importing these registers every builder that a config can name.
-_BUILDERS = ("zoo.networks", "zoo.distributions", "zoo.objectives", "zoo.models")
+_BUILDERS = (
+    "zoo.data.corruptions",
+    "zoo.networks",
+    "zoo.distributions",
+    "zoo.objectives",
+    "zoo.models",
+)
 # A run has it from its first epoch on.
 LOG = "log.csv"
 # Keras's own arguments of every layer: no part of what a model is.

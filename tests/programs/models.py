@@ -31,7 +31,9 @@ class FixedNoise(VAE):
         log_likelihood = self.decode(z).log_prob(x)
         kl = posterior.kl_divergence(prior)
         log_weights = log_likelihood + prior.log_prob(z) - posterior.log_prob(z)
-        return VariationalTerms(log_likelihood, kl, log_weights, posterior, prior, z, "closed form")
+        return VariationalTerms(
+            log_likelihood, kl, log_weights, posterior, prior, z, "closed form", None, seed
+        )
 
 
 class NoNoise(VAE):

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, NotSupported
 
 tfd = tfp.distributions
 
@@ -178,6 +178,14 @@ class Likelihood(DistributionLayer):
     def support(self) -> Support:
         """The data that this likelihood takes."""
         return Support(type(self).__name__)
+
+    def start_at(self, mean: np.ndarray) -> None:
+        """Sets the biases of the built layer, so that features of zero give the image `mean`.
+
+        Raises:
+            NotSupported: this likelihood cannot.
+        """
+        raise NotSupported(f"{type(self).__name__} cannot start at the mean of the data")
 
     def to_network(self, x: tf.Tensor) -> tf.Tensor:
         """Data of this support as float32 input of a network: levels are divided by the largest."""

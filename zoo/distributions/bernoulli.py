@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -10,6 +11,9 @@ from zoo.distributions.base import Likelihood, Shape, Support
 from zoo.registration import register
 
 tfd = tfp.distributions
+
+# A pixel that is never on starts here, where its gradient is still of use.
+_RAREST = 1e-3
 
 
 class _Bernoulli(tfd.Bernoulli):
@@ -60,6 +64,13 @@ class IndependentBernoulli(Likelihood):
     def support(self) -> Support:
         remedy = 'binarize them: zoo.data.from_array(x, binarize="dynamic")'
         return Support(type(self).__name__, 0, 1, integer=True, remedy=remedy)
+
+    def start_at(self, mean: np.ndarray) -> None:
+        bias = self.projection.bias
+        # Features with the image's height and width have one bias for all positions.
+        mean = np.reshape(mean, (-1, bias.shape[0])).mean(axis=0)
+        probabilities = np.clip(mean, _RAREST, 1 - _RAREST)
+        bias.assign(np.log(probabilities / (1 - probabilities)))
 
     def distribution(self, parameters: Mapping[str, tf.Tensor]) -> tfd.Distribution:
         pixels = _Bernoulli(logits=parameters["logits"], dtype=tf.float32, validate_args=False)

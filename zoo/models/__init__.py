@@ -1,7 +1,23 @@
 """Models: the contract and the families."""
 
+from zoo.models.autoencoder import Autoencoder
 from zoo.models.base import GenerativeModel
 from zoo.models.classifier import Classifier
+from zoo.models.density import Density
+from zoo.models.factor_vae import FactorVAE
+from zoo.models.latent import LatentModel
+from zoo.models.optimizers import OPTIMIZERS
 from zoo.models.vae import VAE
+from zoo.models.vq_vae import VQVAE
 
-__all__ = ["VAE", "Classifier", "GenerativeModel"]
+__all__ = [
+    "OPTIMIZERS",
+    "VAE",
+    "VQVAE",
+    "Autoencoder",
+    "Classifier",
+    "Density",
+    "FactorVAE",
+    "GenerativeModel",
+    "LatentModel",
+]

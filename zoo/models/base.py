@@ -63,6 +63,14 @@ class GenerativeModel(keras.Model):
     def check_values(self, x: np.ndarray) -> None:
         """Raises DataError if `x` has values that the model gives no probability."""
 
+    def can(self, name: str) -> bool:
+        """Whether the model has `name` of the contract, such as "sample"."""
+        return getattr(type(self), name) is not getattr(GenerativeModel, name)
+
+    def start_at(self, mean: np.ndarray) -> None:
+        """Lets an untrained model's output begin at the data's mean image `[*event]`."""
+        raise NotSupported(f"{type(self).__name__} cannot start at the mean of the data")
+
     def encode(self, x, y=None):
         raise NotSupported(f"{type(self).__name__} has no encoder")
 
@@ -140,11 +148,18 @@ class GenerativeModel(keras.Model):
     def train_step(self, data):
         x, y = _unpack(data)
         seed = fold(self.seed, "train", self.train_steps, _replica())
-        terms, loss = self._minimize(
-            lambda: self._loss(x, y, True, seed), self.trainable_variables, self.optimizer
-        )
+        terms, loss = self._update(x, y, seed)
         self.train_steps.assign_add(1)
         return self._report(terms, loss)
+
+    def _update(self, x, y, seed) -> tuple[Any, tf.Tensor]:
+        """What one training step does to the weights; a model of two players does more."""
+        optimizer, variables = self.optimized()[0]
+        return self._minimize(lambda: self._loss(x, y, True, seed), variables, optimizer)
+
+    def optimized(self) -> list[tuple[keras.optimizers.Optimizer, list[keras.Variable]]]:
+        """Each optimizer with the variables that it moves; the compiled one first."""
+        return [(self.optimizer, self.trainable_variables)]
 
     def test_step(self, data):
         x, y = _unpack(data)
@@ -156,7 +171,7 @@ class GenerativeModel(keras.Model):
     def _loss(self, x, y, training, seed) -> tuple[Any, tf.Tensor]:
         """Terms, and the loss of each example `[B]`, regularisers included."""
         terms = self.terms(x, y, training, seed)
-        loss = self.objective(terms)
+        loss = self.objective(terms, self.train_steps)
         return terms, loss + sum(self.losses) if self.losses else loss
 
     def _minimize(
@@ -212,8 +227,9 @@ class GenerativeModel(keras.Model):
         with self.distribute_strategy.scope():
             if not self.built:
                 self.build((None, *self.event_shape))
-            if self.compiled and not self.optimizer.built:
-                self.optimizer.build(self.trainable_variables)
+            for optimizer, variables in self.optimized() if self.compiled else ():
+                if not optimizer.built:
+                    optimizer.build(variables)
 
     def prefers_xla(self) -> bool:
         """Whether XLA pays on a CPU: it does where nothing convolves, oneDNN is faster there."""

@@ -31,7 +31,7 @@ class FiniteGuard:
             "loss": [loss],
             "gradients": gradients,
         }
-        bad = tf.stack([_any_not_finite(values[name]) for name in self.names])
+        bad = tf.stack([_any_not_finite(values.get(name, [])) for name in self.names])
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync > 1:
             bad = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(bad, tf.float32)) > 0

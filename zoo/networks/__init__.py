@@ -1,6 +1,23 @@
 """Networks: tensor to tensor. They know nothing of losses or data."""
 
 from zoo.networks.convolutional import ConvDecoder, ConvEncoder
+from zoo.networks.fully_convolutional import DownEncoder, UpDecoder
+from zoo.networks.masked import MaskedMLP
 from zoo.networks.mlp import MLP
+from zoo.networks.one_hot import OneHot
+from zoo.networks.quantizer import VectorQuantizer
+from zoo.networks.residual import ResidualBlock, ResidualDecoder, ResidualEncoder
 
-__all__ = ["MLP", "ConvDecoder", "ConvEncoder"]
+__all__ = [
+    "MLP",
+    "ConvDecoder",
+    "ConvEncoder",
+    "DownEncoder",
+    "MaskedMLP",
+    "OneHot",
+    "ResidualBlock",
+    "ResidualDecoder",
+    "ResidualEncoder",
+    "UpDecoder",
+    "VectorQuantizer",
+]

@@ -19,7 +19,7 @@ class Objective:
     couples_batch = False
     num_samples = 1
 
-    def __call__(self, terms: Any) -> tf.Tensor:
+    def __call__(self, terms: Any, step: int | tf.Tensor = 0) -> tf.Tensor:
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:

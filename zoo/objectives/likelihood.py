@@ -28,6 +28,6 @@ class LikelihoodTerms:
 class MaximumLikelihood(Objective):
     """loss = -log p, in nats."""
 
-    def __call__(self, terms: LikelihoodTerms) -> tf.Tensor:
+    def __call__(self, terms: LikelihoodTerms, step: int | tf.Tensor = 0) -> tf.Tensor:
         """Loss `[B]`."""
         return -terms.log_likelihood

@@ -12,15 +12,16 @@ References: Kingma and Welling 2014, arXiv 1312.6114, Eq. 2 and 3; Burda, Grosse
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import NotSupported
 from zoo.noise import fold
 from zoo.numerics import log_mean_exp
 from zoo.objectives.base import Objective
+from zoo.objectives.schedules import Ramp, checked, value_at
 from zoo.registration import register
 
 tfd = tfp.distributions
@@ -38,6 +39,8 @@ class VariationalTerms:
         prior: p(z).
         latents: `[L, B, D]`, the samples.
         kl_estimator: "closed form" or "sampled".
+        log_joint: `[L, B, D] -> [L, B]`, log p(x|z) + log p(z) of any latents.
+        seed: `int32[2]`, for whatever else an objective draws.
     """
 
     log_likelihood: tf.Tensor
@@ -47,6 +50,8 @@ class VariationalTerms:
     prior: tfd.Distribution
     latents: tf.Tensor
     kl_estimator: str
+    log_joint: Callable[[tf.Tensor], tf.Tensor]
+    seed: tf.Tensor
 
     @property
     def elbo(self) -> tf.Tensor:
@@ -60,6 +65,11 @@ class VariationalTerms:
             "kl": self.kl,
             "elbo": self.elbo,
         }
+
+    @property
+    def kl_per_latent(self) -> tf.Tensor:
+        """`[B, D]`: the KL's share of each latent, where posterior and prior are independent."""
+        return tfd.kl_divergence(marginals(self.posterior), marginals(self.prior))
 
 
 def variational_terms(
@@ -85,8 +95,30 @@ def variational_terms(
     kl, kl_estimator = kl_divergence(posterior, prior, latents)
     log_weights = log_likelihood + prior.log_prob(latents) - posterior.log_prob(latents)
     return VariationalTerms(
-        log_likelihood, kl, log_weights, posterior, prior, latents, kl_estimator
+        log_likelihood,
+        kl,
+        log_weights,
+        posterior,
+        prior,
+        latents,
+        kl_estimator,
+        log_joint=lambda z: decode(z).log_prob(x) + prior.log_prob(z),
+        seed=seed,
     )
+
+
+def marginals(distribution: tfd.Distribution) -> tfd.Normal:
+    """The independent normals that a diagonal normal consists of, batch `[..., D]`.
+
+    Raises:
+        NotSupported: anything else.
+    """
+    if not isinstance(distribution, tfd.MultivariateNormalDiag):
+        raise NotSupported(
+            f"a {type(distribution).__name__} is not a product of independent normals over the "
+            "latents: use MultivariateNormalDiag, and the standard normal prior"
+        )
+    return tfd.Normal(distribution.mean(), distribution.stddev())
 
 
 def kl_divergence(
@@ -119,18 +151,17 @@ class ELBO(Objective):
 
     Args:
         beta: weight of the KL; 1 is the bound itself, other values are the beta-VAE's
-            (Higgins et al. 2017, Eq. 4). It never enters a metric.
+            (Higgins et al. 2017, Eq. 4); a `Ramp` anneals it. It never enters a metric.
         num_samples: L, posterior samples per example.
     """
 
-    def __init__(self, beta: float = 1.0, num_samples: int = 1):
-        self.beta, self.num_samples = float(beta), samples(num_samples)
-        if not math.isfinite(self.beta):
-            raise ValueError(f"beta is {beta}, not a finite number")
+    def __init__(self, beta: float | Ramp = 1.0, num_samples: int = 1):
+        self.beta, self.num_samples = checked("beta", beta), samples(num_samples)
 
-    def __call__(self, terms: VariationalTerms) -> tf.Tensor:
+    def __call__(self, terms: VariationalTerms, step: int | tf.Tensor = 0) -> tf.Tensor:
         """Loss `[B]`."""
-        return self.beta * terms.kl - tf.reduce_mean(terms.log_likelihood, axis=0)
+        log_likelihood = tf.reduce_mean(terms.log_likelihood, axis=0)
+        return value_at(self.beta, step) * terms.kl - log_likelihood
 
 
 @register
@@ -144,7 +175,7 @@ class IWAE(Objective):
     def __init__(self, num_samples: int = 5):
         self.num_samples = samples(num_samples)
 
-    def __call__(self, terms: VariationalTerms) -> tf.Tensor:
+    def __call__(self, terms: VariationalTerms, step: int | tf.Tensor = 0) -> tf.Tensor:
         """Loss `[B]`."""
         return -log_mean_exp(terms.log_weights, axis=0)
 

@@ -9,11 +9,8 @@ from typing import Any
 import keras
 
 from zoo.errors import ConfigError
-from zoo.registration import TYPE, build, register, register_builder
-
-OPTIMIZERS = ("Adam", "AdamW", "SGD")
-for _name in OPTIMIZERS:
-    register_builder(_name, getattr(keras.optimizers, _name))
+from zoo.models.optimizers import OPTIMIZERS
+from zoo.registration import TYPE, build, register
 
 # What TensorFlow's int32 holds; and numbers that float32 holds.
 _LARGEST, _HUGE = 2**31 - 1, 1e38
@@ -48,6 +45,7 @@ _VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
     "pictures_every": (lambda v: _whole(v, 0), f"a whole number from 0 to {_LARGEST}"),
     "backup_seconds": (lambda v: _number(v) and v >= 0, "a number from 0"),
     "tensorboard": (_boolean, "true or false"),
+    "start_at_mean": (_boolean, "true or false"),
     "seed": (lambda v: _whole(v, 0), f"a whole number from 0 to {_LARGEST}"),
 }
 
@@ -72,6 +70,7 @@ class TrainingSettings:
         pictures_every: epochs between picture grids; 0 for none.
         backup_seconds: state is saved at the first end of an epoch after so many seconds.
         tensorboard: also write TensorBoard logs.
+        start_at_mean: the output begins at the mean of the training data instead of at its middle.
         seed: of weights, noise and data order.
     """
 
@@ -89,6 +88,7 @@ class TrainingSettings:
     pictures_every: int = 0
     backup_seconds: float = 20.0
     tensorboard: bool = False
+    start_at_mean: bool = False
     seed: int = 0
 
     def __post_init__(self):
