@@ -34,11 +34,13 @@ class Config:
         name: the entry's name, or the file's without its suffix.
         values: plain data, by top-level key; no `base`, and no `smoke` once that is merged.
         places: "file:line", or the `--set` argument, of each key path; `()` is the file.
+        base: the entry that the file builds on; None without one.
     """
 
     name: str
     values: dict[str, Any]
     places: dict[KeyPath, str] = field(default_factory=dict, compare=False, repr=False)
+    base: str | None = field(default=None, compare=False)
 
     def to_yaml(self) -> str:
         """The config as text that `read` takes back, equal."""
@@ -78,6 +80,7 @@ def read(
     """
     path = _find(name_or_file)
     values, places = _read_file(path)
+    base = values.get("base")
     if "base" in values:
         values, places = _rebase(path, values, places)
     if smoke:
@@ -90,7 +93,7 @@ def read(
         values = _overridden(values, places, override)
     if "model" not in values:
         raise ConfigError(f"{places[()]}: there is no `model:` section")
-    return Config(path.name.removesuffix(SUFFIX), values, places)
+    return Config(path.name.removesuffix(SUFFIX), values, places, base)
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

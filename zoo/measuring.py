@@ -2,8 +2,11 @@
 
 evaluation:
   num_samples: 5000                 options of `zoo.evaluate`, by family
-  baselines: [gaussian_mixture]     classical densities on the same data
-  judge: classifier.mnist           a shipped classifier that looks at the 2-D manifold
+  baselines: [gaussian_mixture]     classical methods on the same data
+  judge: classifier.mnist           a shipped classifier that looks at the 2-D manifold, or at
+                                    samples of each class of a conditional model
+  factors: 10000                    points at which codes and true factors of `shapes` are compared
+  reference: vae_20d.mnist          a shipped entry, measured on the same data and compared
   sets:                             other test sets, by name: changes to the `data:` section
     binarized: {binarize: static}
 """
@@ -21,14 +24,17 @@ from zoo import catalogue
 from zoo.data.descriptions import describe
 from zoo.errors import ConfigError
 from zoo.evaluation import Result, classes_found, evaluate
-from zoo.evaluation.baselines import BASELINES, measure_baseline
-from zoo.evaluation.results import examples, protocol
+from zoo.evaluation.comparisons import COMPARISONS, compare
+from zoo.evaluation.disentanglement import disentanglement
+from zoo.evaluation.results import examples, mean_result, protocol
 from zoo.evaluation.toy import evaluate_toy
 from zoo.pictures.codes import decode_images, manifold_codes
 
-_OWN_KEYS = ("baselines", "judge", "published", "quadrature", "sets")
+_OWN_KEYS = ("baselines", "factors", "judge", "published", "quadrature", "reference", "sets")
 _MANIFOLD_SIDE = 20
 _PART = 256
+# Of a conditional model, over all classes.
+_SAMPLES, _AT_ONCE = 10_000, 500
 # Same seed, same machine: equal. Another machine rounds, and XLA draws, differently.
 _RELATIVE = 1e-3
 
@@ -56,13 +62,18 @@ def measure(model, config: Mapping[str, Any]) -> dict[str, Result]:
         for key, result in evaluate(model, data, **section).items():
             results[f"{name}.{key}" if name else key] = result
     for name in own.get("baselines", []):
-        results[f"baseline.{name}"] = _baseline(name, model, config)
+        found = compare(name, model, lambda **changes: splits(config, **changes), section)
+        results |= {f"baseline.{key}": result for key, result in found.items()}
     if own.get("quadrature"):
         images = np.concatenate(list(examples(test_data(config))))
         found = evaluate_toy(model, images, section["num_samples"], section.get("seed", 0))
         results |= found.results(protocol(test_data(config)))
+    if "factors" in own:
+        results |= disentanglement(model, points=own["factors"])
     if "judge" in own:
-        results["manifold_classes"] = _judged(model, own["judge"])
+        results |= _judged(model, own["judge"])
+    if "reference" in own:
+        results |= _gain(results, own["reference"], test_data(config), section)
     return results
 
 
@@ -104,26 +115,54 @@ def check(model, section: Mapping[str, Any]) -> None:
                 ("evaluation", key),
             )
     for name in section.get("baselines", []):
-        if name not in BASELINES:
+        if name not in COMPARISONS:
             raise ConfigError(
-                f"no baseline {name!r}; valid: {', '.join(BASELINES)}", ("evaluation", "baselines")
+                f"no baseline {name!r}; valid: {', '.join(COMPARISONS)}",
+                ("evaluation", "baselines"),
             )
 
 
-def _baseline(name: str, model, config: Mapping[str, Any]) -> Result:
-    dequantized = splits(config, values="dequantized")
-    levels = test_data(config, values="levels") if model.likelihood.is_discrete else None
-    return measure_baseline(name, dequantized, levels)
-
-
-def _judged(model, judge: str) -> Result:
+def _judged(model, judge: str) -> dict[str, Result]:
+    classifier = catalogue.load(judge)
+    if getattr(model, "condition", None) is not None:
+        return {"asked_class": _asked(model, classifier, judge)}
     # The very images of `zoo picture manifold`.
     grid = manifold_codes(model.prior_distribution(), _MANIFOLD_SIDE)
     images = decode_images(model, grid).reshape(-1, *model.event_shape)
-    found = classes_found(catalogue.load(judge).classify(images))
+    found = classes_found(classifier.classify(images))
     count = sum(n > 0 for n in found.values())
     source = {"name": f"{_MANIFOLD_SIDE} x {_MANIFOLD_SIDE} manifold", "judge": judge}
-    return Result(float(count), None, "classes with p > 0.8", len(images), source)
+    return {
+        "manifold_classes": Result(float(count), None, "classes with p > 0.8", len(images), source)
+    }
+
+
+def _asked(model, classifier, judge: str) -> Result:
+    """The share of samples, as many of each class, that the judge takes for the asked class."""
+    classes = model.condition.classes
+    labels = np.repeat(np.arange(classes), _SAMPLES // classes).astype(np.int32)
+    found = []
+    for start in range(0, len(labels), _AT_ONCE):
+        asked = labels[start : start + _AT_ONCE]
+        images = model.sample(len(asked), asked, seed=start).numpy()
+        found.append(classifier.classify(images).argmax(axis=1) == asked)
+    source = {"name": "samples, drawn from the likelihood", "judge": judge}
+    return mean_result(np.concatenate(found).astype(np.float64), "share", source)
+
+
+def _gain(
+    results: Mapping[str, Result], reference: str, data, options: Mapping[str, Any]
+) -> dict[str, Result]:
+    """How much larger the model's likelihood is than a shipped entry's, image by image."""
+    others = evaluate(catalogue.load(reference), data, **options)
+    gains = {}
+    for name in ("elbo", "importance"):
+        if name in results and name in others:
+            paired = results[name].per_example - others[name].per_example
+            gains[f"gain.{name}"] = mean_result(
+                paired, f"nats over {reference}", protocol(data), difference=True
+            )
+    return gains
 
 
 def drifts(

@@ -17,7 +17,10 @@ from zoo.files import CHECKSUM, WEIGHTS, refuse_existing
 README = Path(__file__).resolve().parent.parent / "README.md"
 _TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
 # Numbers that stand on the card alone.
-_DETAILS = re.compile(r"(.*\.)?(rate|distortion|active_units|log_likelihood|gap_of_.*)")
+_DETAILS = re.compile(
+    r"(.*\.)?(rate|distortion|active_units|code_mean|code_covariance|jacobian_norm|log_likelihood)"
+    r"|gap_of_.*|baseline\.restoration\..*"
+)
 _LARGEST = 8 * 2**20
 
 
@@ -103,7 +106,9 @@ def card_text(card: Mapping[str, Any]) -> str:
         "## Numbers",
         "Measured on the test set after training; nothing was selected by it. `zoo verify "
         f"{card['name']}` measures them again.",
-        _table([(k, line(r)) for k, r in card["numbers"].items()], ("number", "value")),
+        _table(
+            [(k, line(r) + _detail(r)) for k, r in card["numbers"].items()], ("number", "value")
+        ),
     ]
     if published:
         rows += ["## Published", _published(published, card["numbers"])]
@@ -127,6 +132,14 @@ def line(record: Mapping[str, Any]) -> str:
     if "bits_per_dim" in record:
         text += f" ({record['bits_per_dim']:.4f} bits/dim; {', '.join(kinds)})"
     return text
+
+
+def _detail(record: Mapping[str, Any]) -> str:
+    """What stands behind a number, for the card alone."""
+    lists = record.get("detail", {}).items()
+    return "".join(
+        f"; {k.replace('_', ' ')}: {', '.join(f'{v:.3g}' for v in vs)}" for k, vs in lists
+    )
 
 
 def _published(published: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from zoo.data.source import Collection, Source, array_checksum
 
+VERSION = "1.0.0"
 SIZE = 64
 FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "row": 32, "column": 32}
 COUNT = int(np.prod(list(FACTORS.values())))
@@ -55,7 +56,7 @@ def shapes() -> Collection:
         )
 
     return Collection(
-        name="shapes", version="1.0.0", pool=lot(order[TEST:]), test=lot(order[:TEST]), valid=VALID
+        name="shapes", version=VERSION, pool=lot(order[TEST:]), test=lot(order[:TEST]), valid=VALID
     )
 
 

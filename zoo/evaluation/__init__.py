@@ -1,11 +1,14 @@
 """Measuring models: numbers with their kind, unit, standard error and protocol."""
 
 from zoo.evaluation.classification import classes_found
+from zoo.evaluation.disentanglement import dci, mig, sap
 from zoo.evaluation.latents import active_units, latent_means
+from zoo.evaluation.representation import code_moments, knn_accuracy, pca_error, silhouette
+from zoo.evaluation.restoration import psnr, restoration_baselines
 from zoo.evaluation.results import LikelihoodResult, NotComparable, Result, evaluate
 
 # Registers the measures of its families.
-from zoo.evaluation import likelihood  # noqa: F401  isort: skip
+from zoo.evaluation import likelihood, quantization, reconstruction  # noqa: F401  isort: skip
 
 __all__ = [
     "LikelihoodResult",
@@ -13,6 +16,15 @@ __all__ = [
     "Result",
     "active_units",
     "classes_found",
+    "code_moments",
+    "dci",
     "evaluate",
+    "knn_accuracy",
     "latent_means",
+    "mig",
+    "pca_error",
+    "psnr",
+    "restoration_baselines",
+    "sap",
+    "silhouette",
 ]

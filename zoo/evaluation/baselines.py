@@ -71,7 +71,7 @@ def pca_gaussian(train: np.ndarray, valid: np.ndarray, seed: int = 0) -> Density
     return _best((PCA(n, svd_solver="full").fit(train) for n in sizes), valid)
 
 
-BASELINES: dict[str, Callable[..., Density]] = {
+DENSITIES: dict[str, Callable[..., Density]] = {
     "gaussian_mixture": gaussian_mixture,
     "pca_gaussian": pca_gaussian,
 }
@@ -88,7 +88,7 @@ def measure_baseline(
     """Fits a baseline and measures it on the test set.
 
     Args:
-        name: of `BASELINES`.
+        name: of `DENSITIES`.
         splits: train, valid and test with values "dequantized".
         levels: the test set with values "levels" for a discrete probability; None for a density.
         num_samples: draws of u per image, for a discrete probability.
@@ -96,7 +96,7 @@ def measure_baseline(
         seed: of initialisation and draws.
     """
     train = np.concatenate([_flat(splits.train) for _ in range(passes)])
-    density = BASELINES[name](train, _flat(splits.valid), seed)
+    density = DENSITIES[name](train, _flat(splits.valid), seed)
     if levels is None:
         values, kind, source = density.score_samples(_flat(splits.test)), EXACT, splits.test
     else:

@@ -1,5 +1,6 @@
 """Likelihoods of models with latents: the bound, and importance estimates in bounded memory."""
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterable
@@ -8,15 +9,17 @@ import numpy as np
 import tensorflow as tf
 
 import zoo.data
+from zoo.errors import NotSupported
 from zoo.evaluation.latents import active_units
+from zoo.evaluation.representation import code_moments
 from zoo.evaluation.results import (
     ELBO,
     IMPORTANCE,
     LikelihoodResult,
     Result,
     evaluate,
-    examples,
     mean_result,
+    pairs,
     protocol,
     standard_error,
 )
@@ -26,6 +29,8 @@ from zoo.objectives.variational import samples
 
 # Images at once: few, so that many samples of each fit into memory.
 _BATCH = 100
+
+Pair = tuple[np.ndarray, np.ndarray | None]
 
 
 @evaluate.register
@@ -48,7 +53,8 @@ def evaluate_vae(
 
     Returns:
         "elbo"; "importance" where K is given; "rate", the mean KL(q(z|x) || p(z)), and
-        "distortion", the mean -log p(x|z), in nats; "active_units".
+        "distortion", the mean -log p(x|z), in nats; "active_units"; "code_mean" and
+        "code_covariance", how far the moments of q(z) are from those of N(0, I).
     """
     if num_samples is not None:
         samples(num_samples)
@@ -57,18 +63,21 @@ def evaluate_vae(
     terms, estimator = _terms(model, data, seed)
     source = protocol(data)
     units = active_units(model, data)
+    shares = terms.pop("kl_per_latent", None)
+    shares = shares if shares is None else {"kl_per_latent": _sorted_means(shares)}
     results: dict[str, Result] = {
         "elbo": _likelihood(model, data, ELBO, terms["elbo"]),
-        "rate": mean_result(terms["kl"], "nats", source, estimator=estimator),
+        "rate": mean_result(terms["kl"], "nats", source, estimator=estimator, detail=shares),
         "distortion": mean_result(-terms["log_likelihood"], "nats", source),
         "active_units": Result(
             float(units.sum()), None, f"of {len(units)} latents", len(terms["elbo"]), source
         ),
+        **_moments(model, data, seed),
     }
     if num_samples is not None:
         whole = subset is None or subset >= len(terms["elbo"])
         if whole:
-            values = _importance(model, examples(data), num_samples, seed)
+            values = _importance(model, pairs(data, model), num_samples, seed)
             results["importance"] = _likelihood(model, data, IMPORTANCE, values, num_samples)
         else:
             results["importance"] = _by_gap(model, data, terms["elbo"], num_samples, subset, seed)
@@ -76,41 +85,78 @@ def evaluate_vae(
 
 
 def _terms(model: VAE, data: tf.data.Dataset, seed: int) -> tuple[dict[str, np.ndarray], str]:
-    """Metrics of the terms, per example, over one pass; and how the KL was found."""
+    """Metrics of the terms, per example, over one pass; and how the KL was found.
+
+    "kl_per_latent" `[N, D]` is among them where the KL is a sum over latents.
+    """
     estimators = set()
 
     @tf.function(reduce_retracing=True, jit_compile=model.prefers_xla())
-    def step(x, index):
+    def step(x, y, index):
         key = fold(seed, "evaluate", index)
-        terms = model.terms(x, None, training=False, seed=key)
+        terms = model.terms(x, y, training=False, seed=key)
         # Known while tracing.
         estimators.add(terms.kl_estimator)
-        return terms.metrics()
+        values = terms.metrics()
+        with contextlib.suppress(NotSupported):
+            values["kl_per_latent"] = terms.kl_per_latent
+        return values
 
-    batches = [step(x, tf.constant(i)) for i, x in enumerate(examples(data, model))]
+    batches = [step(x, y, tf.constant(i)) for i, (x, y) in enumerate(pairs(data, model))]
     values = {k: np.concatenate([b[k] for b in batches]).astype(np.float64) for k in batches[0]}
     return values, estimators.pop()
 
 
-def _importance(
-    model: VAE, batches: Iterable[np.ndarray], num_samples: int, seed: int
-) -> np.ndarray:
+def _moments(model: VAE, data: tf.data.Dataset, seed: int) -> dict[str, Result]:
+    """Of one draw from q(z|x) for each x."""
+    draw = tf.function(lambda x, y, key: model.encode(x, y).sample(seed=key), reduce_retracing=True)
+    codes = np.concatenate(
+        [
+            draw(x, y, fold(seed, "moments", tf.constant(i))).numpy()
+            for i, (x, y) in enumerate(pairs(data, model))
+        ]
+    )
+    found, source = code_moments(codes), protocol(data)
+    return {
+        "code_mean": Result(found.mean_deviation, None, "rms of the mean", len(codes), source),
+        "code_covariance": Result(
+            found.covariance_deviation, None, "norm of Cov - I, over sqrt(D)", len(codes), source
+        ),
+    }
+
+
+def _sorted_means(shares: np.ndarray) -> list[float]:
+    """The mean of each latent, the largest first."""
+    return [round(float(v), 4) for v in np.sort(shares.mean(axis=0))[::-1]]
+
+
+def _importance(model: VAE, batches: Iterable[Pair], num_samples: int, seed: int) -> np.ndarray:
     # Not XLA: on two cores it took twice as long here, in a loop of products of many rows.
     @tf.function(reduce_retracing=True)
-    def step(x, index):
+    def step(x, y, index):
         key = fold(seed, "log_prob", index)
-        return model.importance_log_prob(x, tf.constant(num_samples), key)
+        return model.importance_log_prob(x, tf.constant(num_samples), key, y)
 
-    images = tf.data.Dataset.from_tensor_slices(np.concatenate(list(batches))).batch(_BATCH)
-    values = [step(x, tf.constant(i)).numpy() for i, x in enumerate(images)]
+    x, y = _joined(batches)
+    starts = range(0, len(x), _BATCH)
+    values = [
+        step(x[s : s + _BATCH], y if y is None else y[s : s + _BATCH], tf.constant(i)).numpy()
+        for i, s in enumerate(starts)
+    ]
     return np.concatenate(values).astype(np.float64)
+
+
+def _joined(batches: Iterable[Pair]) -> Pair:
+    x, y = zip(*batches, strict=True)
+    return np.concatenate(x), None if y[0] is None else np.concatenate(y)
 
 
 def _by_gap(model, data, elbos, num_samples, subset, seed) -> LikelihoodResult:
     """The whole set's ELBO plus the mean gap to it on a seeded subset."""
     chosen = np.random.RandomState(seed).permutation(len(elbos))[:subset]
-    images = np.concatenate(list(examples(data)))[chosen]
-    gaps = _importance(model, [images], num_samples, seed) - elbos[chosen]
+    x, y = _joined(pairs(data, model))
+    subset_pairs = [(x[chosen], y if y is None else y[chosen])]
+    gaps = _importance(model, subset_pairs, num_samples, seed) - elbos[chosen]
     gap, error = float(gaps.mean()), standard_error(gaps)
     whole = _likelihood(model, data, IMPORTANCE, elbos, num_samples)
     return dataclasses.replace(

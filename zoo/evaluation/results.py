@@ -35,6 +35,7 @@ class Result:
         data: protocol: name, version, split, binarization, values.
         estimator: of a KL: "closed form" or "sampled"; None where there is nothing to say.
         difference: a paired difference, which is near zero by nature.
+        detail: numbers behind the value, by name, such as the share of each latent.
         per_example: each example's share, for paired differences; not part of the record.
     """
 
@@ -45,6 +46,7 @@ class Result:
     data: Mapping[str, Any]
     estimator: str | None = dataclasses.field(default=None, kw_only=True)
     difference: bool = dataclasses.field(default=False, kw_only=True)
+    detail: Mapping[str, Any] | None = dataclasses.field(default=None, kw_only=True)
     per_example: np.ndarray | None = dataclasses.field(
         default=None, repr=False, compare=False, kw_only=True
     )
@@ -177,7 +179,12 @@ def standard_error(values: np.ndarray) -> float:
 
 
 def examples(data: tf.data.Dataset, model=None) -> Iterator[np.ndarray]:
-    """The batches of x, without labels.
+    """The batches of x, without labels; arguments and errors as for `pairs`."""
+    return (x for x, _ in pairs(data, model))
+
+
+def pairs(data: tf.data.Dataset, model=None) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """The batches of x, and of what a conditional model is given beside it; None for any other.
 
     Args:
         data: batches of `x` or `(x, y)`.
@@ -192,10 +199,16 @@ def examples(data: tf.data.Dataset, model=None) -> Iterator[np.ndarray]:
         )
     empty = True
     for batch in data:
-        x = (batch[0] if isinstance(batch, tuple) else batch).numpy()
+        x, y = (*batch, None)[:2] if isinstance(batch, tuple) else (batch, None)
+        conditional = getattr(model, "condition", None) is not None
+        if conditional and y is None:
+            raise DataError(f"{model.name} is conditional: its data are (x, y), labels=True")
+        x = x.numpy()
         if model is not None:
             model.check(x)
+        if conditional:
+            model.check_given(y, (len(x),))
         empty = False
-        yield x
+        yield x, y.numpy() if conditional else None
     if empty:
         raise DataError("the data set is empty")

@@ -84,11 +84,11 @@ def latent_kl(mean: np.ndarray, stddev: np.ndarray, prior: tfd.Distribution) -> 
     Returns:
         `[D]`. It sums to the KL of the bound where posterior and prior are diagonal.
     """
-    ratio = (stddev / prior.stddev().numpy()).astype(np.float64)
-    distance = (mean - prior.mean().numpy()) / prior.stddev().numpy()
+    mean, stddev = mean.astype(np.float64), stddev.astype(np.float64)
+    marginals = (tf.cast(prior.mean(), tf.float64), tf.cast(prior.stddev(), tf.float64))
     # A code without noise (stddev 0) has no finite KL.
-    with np.errstate(divide="ignore"):
-        return np.mean((ratio**2 + distance**2 - 1) / 2 - np.log(ratio), axis=0)
+    kl = tfd.kl_divergence(tfd.Normal(mean, stddev), tfd.Normal(*marginals))
+    return kl.numpy().mean(axis=0)
 
 
 def encode_set(

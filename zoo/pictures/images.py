@@ -5,11 +5,13 @@ whether it shows means of p(x|z) or draws from it, and the seed.
 """
 
 import inspect
+from collections.abc import Iterator
 
 import numpy as np
+import tensorflow as tf
 from matplotlib.figure import Figure
 
-from zoo.errors import NotSupported, ZooError
+from zoo.errors import DataError, NotSupported, ZooError
 from zoo.pictures import codes
 from zoo.pictures.grids import image_grid, require_images, rows_of, square, to_display
 from zoo.pictures.style import sentence
@@ -21,35 +23,77 @@ def mean_or_draw(mean: bool, given: str = "z") -> str:
 
 
 def samples(
-    model, n: int = 100, *, mean: bool = False, seed: int = 0, name: str | None = None
+    model,
+    n: int = 100,
+    *,
+    mean: bool = False,
+    seed: int = 0,
+    name: str | None = None,
+    label: int | None = None,
 ) -> Figure:
-    """n images from the model, in a square.
+    """n images from the model, in a square, or in a row for each class.
 
     Args:
         model: with `sample`.
         n: at least 1.
+        label: the class of a model that is conditional on it; None: all in turn, a row each.
         mean: show E[x|z] of each z ~ p(z), as papers do, instead of a draw from p(x|z).
         seed: of the draws.
         name: of the model, for the caption.
     """
     require_images(model, n)
-    images = np.concatenate(list(draw_samples(model, n, mean, seed)))
+    y = asked(model, n, label)
+    images = to_display(np.concatenate(list(draw_samples(model, n, mean, seed, y))), model)
+    classes = [] if y is None or label is not None else sorted(set(y.tolist()))
     return image_grid(
-        rows_of(to_display(images, model), square(n)),
+        rows_of(images, -(-n // len(classes)) if classes else square(n)),
         "Samples",
         sentence(
             name or model.name,
             f"z ~ p(z), {mean_or_draw(mean)}" if has_means(model) else None,
+            None if label is None else f"class {label}",
             f"seed {seed}",
         ),
+        row_labels=[str(c) for c in classes],
     )
 
 
-def draw_samples(model, n: int, mean: bool = False, seed: int = 0):
+def draw_samples(
+    model, n: int, mean: bool = False, seed: int = 0, y: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
     """n samples in data values, as an iterator over arrays `[<= 100, *event]`: any n, in bounded
-    memory. The first hundred are those of `model.sample`."""
+    memory. The first hundred are those of `model.sample`; `y` `[n, ...]` is the condition of each.
+    """
     options = _taken(model.sample, {"mean": mean}, without={"mean": False})
-    return codes.in_chunks(lambda _, count, key: model.sample(count, seed=key, **options), n, seed)
+
+    def some(start: int, count: int, key) -> tf.Tensor:
+        given = None if y is None else y[start : start + count]
+        return model.sample(count, given, seed=key, **options)
+
+    return codes.in_chunks(some, n, seed)
+
+
+def asked(model, n: int, label: int | None = None) -> np.ndarray | None:
+    """The labels `[n]` of samples, sorted: all of one class, or as many of each; None for a model
+    that is not conditional.
+
+    Raises:
+        DataError: a label for such a model, or a condition that is no label.
+    """
+    condition = getattr(model, "condition", None)
+    if condition is None:
+        if label is not None:
+            raise DataError(f"{model.name} is not conditional: it takes no label")
+        return None
+    classes = getattr(condition, "classes", None)
+    if classes is None:
+        raise DataError(f"{model.name} is conditional on more than a label: use model.sample(n, y)")
+    if label is not None:
+        if not 0 <= label < classes:
+            raise DataError(f"{model.name} knows the labels 0 to {classes - 1}, not {label}")
+        return np.full(n, label, np.int32)
+    # A row of the picture each: whole rows, but for the last.
+    return np.minimum(np.arange(n) // -(-n // classes), classes - 1).astype(np.int32)
 
 
 def has_means(model) -> bool:

@@ -249,27 +249,9 @@ def two_divergences(
     )
     names = [*(f"reverse, start {i + 1}" for i in range(len(reverse))), "forward"]
     colours = [*(OTHER, BEFORE)[: len(reverse)], THIRD]
-    left.fill_between(latent, exact, color=MODEL, alpha=0.35, linewidth=0, label="p(z|x)")
-    for (q, kl), name, colour in zip((*reverse, forward), names, colours, strict=True):
-        left.plot(latent, q, color=colour, linewidth=1.8, label=f"{name}: {kl:.2f} nats")
-    seen = latent[exact > 1e-3 * exact.max()]
-    left.set_xlim(seen[0] - 0.5, seen[-1] + 0.5)
-    left.set_ylim(0, 1.75 * max(exact.max(), *(q.max() for q, _ in reverse)))
-    _labelled(left, "z", "density", "p(z|x) and the Gaussians q(z)")
-    _legend(left, loc="upper left")
+    _densities(left, latent, exact, list(zip((*reverse, forward), names, colours, strict=True)))
     _inset(left, image, (0.77, 0.75, 0.22, 0.22))
-    means, scales, kl = landscape
-    levels = np.geomspace(max(kl.min(), 1e-2), 300.0, 13)
-    drawn = right.contourf(
-        means,
-        scales,
-        np.clip(kl, levels[0], levels[-1]),
-        levels,
-        cmap=f"{_SHADES}_r",
-        norm=LogNorm(levels[0], levels[-1]),
-    )
-    right.contour(means, scales, kl, levels, colors="white", linewidths=0.5)
-    right.xaxis.set_major_locator(MaxNLocator(6))
+    drawn, lowest = _landscape(right, landscape)
     for (mean, scale), name, colour in zip(optima, names, colours, strict=True):
         right.plot(mean, scale, "o", color=colour, markeredgecolor="white", markersize=9)
         right.annotate(
@@ -282,15 +264,45 @@ def two_divergences(
             family=style.FONT,
             bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8},
         )
-    right.set_yscale("log")
-    _labelled(right, "mean of q", "standard deviation of q", "KL(q || p) of each Gaussian")
     box = right.get_position()
     bar = figure.add_axes((box.x1 + 0.015, box.y0, 0.015, box.height))
-    ticks = [level for level in (0.5, 1, 2, 5, 10, 30, 100, 300) if level >= levels[0]]
+    ticks = [level for level in (0.5, 1, 2, 5, 10, 30, 100, 300) if level >= lowest]
     figure.colorbar(drawn, cax=bar, ticks=ticks, format="%g")
     bar.set_title("nats", size=style.TEXT_SIZE, family=style.FONT)
     bar.tick_params(labelsize=style.TEXT_SIZE)
     return figure
+
+
+def _densities(axes, latent: np.ndarray, exact: np.ndarray, found: list) -> None:
+    """p(z|x), and each ((density, KL), name, colour) of `found`."""
+    axes.fill_between(latent, exact, color=MODEL, alpha=0.35, linewidth=0, label="p(z|x)")
+    for (q, kl), name, colour in found:
+        axes.plot(latent, q, color=colour, linewidth=1.8, label=f"{name}: {kl:.2f} nats")
+    seen = latent[exact > 1e-3 * exact.max()]
+    axes.set_xlim(seen[0] - 0.5, seen[-1] + 0.5)
+    # The last one covers all peaks, and is lower than any.
+    axes.set_ylim(0, 1.75 * max(exact.max(), *(q.max() for (q, _), *_ in found[:-1])))
+    _labelled(axes, "z", "density", "p(z|x) and the Gaussians q(z)")
+    _legend(axes, loc="upper left")
+
+
+def _landscape(axes, landscape: tuple[np.ndarray, np.ndarray, np.ndarray]):
+    """KL(q || p) over means and deviations: the drawn contours, and their lowest level."""
+    means, scales, kl = landscape
+    levels = np.geomspace(max(kl.min(), 1e-2), 300.0, 13)
+    drawn = axes.contourf(
+        means,
+        scales,
+        np.clip(kl, levels[0], levels[-1]),
+        levels,
+        cmap=f"{_SHADES}_r",
+        norm=LogNorm(levels[0], levels[-1]),
+    )
+    axes.contour(means, scales, kl, levels, colors="white", linewidths=0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.set_yscale("log")
+    _labelled(axes, "mean of q", "standard deviation of q", "KL(q || p) of each Gaussian")
+    return drawn, levels[0]
 
 
 def update_schedules(

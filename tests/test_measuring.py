@@ -1,0 +1,86 @@
+"""What a config's `evaluation:` section adds to a family's measures."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo import catalogue, measuring
+from zoo.errors import DataError
+from zoo.networks import OneHot
+
+
+def _mnist():
+    try:
+        test = zoo.data.load("mnist", labels=True, binarize="static").test
+    except DataError as error:
+        pytest.skip(f"MNIST is not at hand: {error}")
+    x, y = zip(*((x.numpy(), y.numpy()) for x, y in test), strict=True)
+    return np.concatenate(x), np.concatenate(y)
+
+
+def _sampler(x, y, wrong: float = 0.0):
+    """A "model" whose samples are test images of the asked class, some of them of the next one."""
+
+    def sample(n, asked, seed):
+        random = np.random.RandomState(seed)
+        asked = np.where(random.random_sample(n) < wrong, (asked + 1) % 10, asked)
+        return tf.constant(np.stack([x[random.choice(np.nonzero(y == a)[0])] for a in asked]))
+
+    return types.SimpleNamespace(condition=OneHot(10), sample=sample)
+
+
+def test_the_judge_counts_what_was_asked():
+    x, y = _mnist()
+    found = measuring._judged(_sampler(x, y), "classifier.mnist")["asked_class"]
+    assert found.count == 10_000 and found.value > 0.98
+    fewer = measuring._judged(_sampler(x, y, wrong=0.25), "classifier.mnist")["asked_class"]
+    assert abs(fewer.value - 0.75) < 0.03
+
+
+def test_a_gain_is_the_paired_difference_to_a_shipped_entry():
+    model = zoo.create("vae.digits")
+    section = {"num_samples": 5}
+    results = measuring.measure(model, {**model.config, "evaluation": section})
+    config = {**model.config, "evaluation": {**section, "reference": "vae.digits"}}
+    found = measuring.measure(model, config)
+    better = measuring.measure(catalogue.load("vae.digits"), config)
+    assert found["gain.importance"].unit == "nats over vae.digits"
+    wanted = results["importance"].value - better["importance"].value
+    assert found["gain.importance"].value == pytest.approx(wanted, abs=1e-3)
+    # Paired, so its error is that of the differences; and nothing is gained over oneself.
+    pairs = results["importance"].per_example - better["importance"].per_example
+    assert found["gain.importance"].standard_error == pytest.approx(
+        pairs.std(ddof=1) / np.sqrt(len(pairs)), rel=1e-3
+    )
+    assert better["gain.elbo"].value == 0
+
+
+def test_pca_stands_beside_an_autoencoder():
+    model = zoo.create("ae.digits")
+    found = measuring.measure(model, {**model.config, "evaluation": {"baselines": ["pca"]}})
+    train, test = (
+        np.concatenate(list(part.as_numpy_iterator())).reshape(-1, 64)
+        for part in (measuring.splits(model.config).train, measuring.splits(model.config).test)
+    )
+    centre = train.mean(axis=0)
+    basis = np.linalg.svd(train - centre, full_matrices=False)[2][: model.latent_size]
+    rest = (test - centre) - (test - centre) @ basis.T @ basis
+    # The training set drops its remainder, another one each epoch.
+    assert found["baseline.pca"].value == pytest.approx(np.mean(rest**2), rel=0.02)
+
+
+def test_restorations_stand_beside_a_denoising_autoencoder():
+    model = zoo.create("masking_dae.digits")
+    section = {"levels": [0.25], "baselines": ["restoration"]}
+    found = measuring.measure(model, {**model.config, "evaluation": section})
+    names = {f"baseline.restoration.{k}.0.25" for k in ("noisy", "median", "wiener", "pca")}
+    assert names | {"psnr.0.25"} <= found.keys()
+    x = np.concatenate(list(measuring.test_data(model.config).as_numpy_iterator()))
+    # A quarter of the pixels lost, drawn here by numpy.
+    lost = np.random.RandomState(0).random_sample((20, *x.shape)) < 0.25
+    decibels = -10 * np.log10(np.mean((x * lost) ** 2, axis=(2, 3, 4)))
+    noisy = found["baseline.restoration.noisy.0.25"].value
+    assert noisy == pytest.approx(decibels.mean(), abs=0.15)

@@ -1,0 +1,85 @@
+"""What stands beside a model's numbers: classical methods, fitted on the same data.
+
+Each comparison is called with the model, a function `load(**changes)` that gives the three splits
+of its config with changes to the `data:` section, and the options of its `evaluation:` section.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+import zoo.data
+from zoo.evaluation.baselines import DENSITIES, measure_baseline
+from zoo.evaluation.quantization import measure_pca_coded
+from zoo.evaluation.reconstruction import codes_and_images, corrupted, corruption_of
+from zoo.evaluation.representation import pca_error
+from zoo.evaluation.restoration import restoration_baselines
+from zoo.evaluation.results import Result, examples, protocol
+
+Load = Callable[..., zoo.data.Splits]
+Comparison = Callable[[Any, Load, Mapping[str, Any]], dict[str, Result]]
+
+
+def _density(name: str) -> Comparison:
+    def compare(model, load: Load, options: Mapping[str, Any]) -> dict[str, Result]:
+        levels = load(values="levels").test if model.likelihood.is_discrete else None
+        return {"": measure_baseline(name, load(values="dequantized"), levels)}
+
+    return compare
+
+
+def _pca(model, load: Load, options: Mapping[str, Any]) -> dict[str, Result]:
+    """PCA with as many components as the code has numbers."""
+    return {"": _pca_error(load(), model.latent_size)}
+
+
+def _pca_active(model, load: Load, options: Mapping[str, Any]) -> dict[str, Result]:
+    """PCA with as many components as a code has numbers that are not 0, on average, rounded up."""
+    splits = load()
+    codes, _ = codes_and_images(model, _images(splits.test))
+    return {"": _pca_error(splits, int(np.ceil(np.count_nonzero(codes, axis=1).mean())))}
+
+
+def _pca_coded(model, load: Load, options: Mapping[str, Any]) -> dict[str, Result]:
+    """PCA with quantized components, at as many bits an image."""
+    return {"": measure_pca_coded(load(), model.bits)}
+
+
+def _restoration(model, load: Load, options: Mapping[str, Any]) -> dict[str, Result]:
+    """Median filter, Wiener filter and PCA projection of the same corrupted test images."""
+    splits, seed = load(), options.get("seed", 0)
+    clean = _images(splits.test)
+    found = restoration_baselines(
+        _images(splits.train),
+        clean,
+        corrupted(model, clean, options["levels"], seed),
+        corrupt=corruption_of(model),
+        seed=seed + 1,
+        data=protocol(splits.test),
+    )
+    return {f"{k}.{level:g}": r for k, v in found.items() for level, r in v.items()}
+
+
+COMPARISONS: dict[str, Comparison] = {
+    **{name: _density(name) for name in DENSITIES},
+    "pca": _pca,
+    "pca_active": _pca_active,
+    "pca_coded": _pca_coded,
+    "restoration": _restoration,
+}
+
+
+def compare(name: str, model, load: Load, options: Mapping[str, Any]) -> dict[str, Result]:
+    """Results of one comparison, called "NAME" or "NAME.PART"."""
+    found = COMPARISONS[name](model, load, options)
+    return {f"{name}.{part}" if part else name: result for part, result in found.items()}
+
+
+def _pca_error(splits: zoo.data.Splits, components: int) -> Result:
+    train, test = _images(splits.train), _images(splits.test)
+    return pca_error(train, test, components, data=protocol(splits.test))
+
+
+def _images(data) -> np.ndarray:
+    return np.concatenate(list(examples(data)))
