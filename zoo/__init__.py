@@ -25,6 +25,7 @@ _FUNCTIONS = {
     "entries": "zoo.catalogue",
     "evaluate": "zoo.evaluation",
     "export": "zoo.exporting",
+    "fit_density": "zoo.training.density",
     "load": "zoo.catalogue",
     "save": "zoo.storing",
 }
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from zoo.evaluation import evaluate
     from zoo.exporting import export
     from zoo.storing import save
+    from zoo.training.density import fit_density
 
 __all__ = [
     "__version__",
@@ -55,6 +57,7 @@ __all__ = [
     "evaluate",
     "evaluation",
     "export",
+    "fit_density",
     "load",
     "models",
     "networks",

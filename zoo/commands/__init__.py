@@ -1,6 +1,17 @@
 """The commands of `zoo`. A new one is a function in a module here and a line in `COMMANDS`."""
 
-from zoo.commands import demo, export, listing, measuring, operations, pictures, shipping, training
+from zoo.commands import (
+    demo,
+    density,
+    export,
+    lesson,
+    listing,
+    measuring,
+    operations,
+    pictures,
+    shipping,
+    training,
+)
 from zoo.commands.command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -16,6 +27,8 @@ COMMANDS: tuple[Command, ...] = (
     operations.TRAVERSE,
     operations.ENCODE,
     pictures.PICTURE,
+    lesson.LESSON,
+    density.FIT_DENSITY,
     export.EXPORT,
     shipping.SHIP,
 )

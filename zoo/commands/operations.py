@@ -50,12 +50,14 @@ def _sample_arguments(parser: argparse.ArgumentParser) -> None:
     add_common(parser, _OUT)
     parser.add_argument("--n", type=at_least(1), default=100, help="how many (100)")
     parser.add_argument("--mean", action="store_true", help="means of p(x|z) instead of draws")
+    parser.add_argument("--label", type=at_least(0), help="class of a conditional model (all)")
 
 
 def _write_samples(model, args: argparse.Namespace, path: Path) -> None:
-    from zoo.pictures.images import draw_samples
+    from zoo.pictures.images import asked, draw_samples
 
-    parts = draw_samples(model, args.n, args.mean, args.seed or 0)
+    labels = asked(model, args.n, args.label)
+    parts = draw_samples(model, args.n, args.mean, args.seed or 0, labels)
     write_long(path, "samples", (args.n, *model.event_shape), parts)
 
 

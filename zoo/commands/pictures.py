@@ -82,7 +82,7 @@ def several(model, args: argparse.Namespace) -> "Figure":
 def samples(model, args: argparse.Namespace) -> "Figure":
     from zoo import pictures
 
-    return pictures.samples(model, args.n or 100, **_look(args, mean=False))
+    return pictures.samples(model, args.n or 100, label=args.label, **_look(args, mean=False))
 
 
 def interpolation(model, args: argparse.Namespace) -> "Figure":
@@ -122,7 +122,7 @@ KINDS = {
     "several": Kind(
         several, ("n", *_INPUTS, *_LOOK), "--n reconstructions of one image, or of each of several"
     ),
-    "samples": Kind(samples, ("n", *_LOOK), "--n samples, drawn unless --mean"),
+    "samples": Kind(samples, ("n", "label", *_LOOK), "--n samples, drawn unless --mean"),
     "interpolation": Kind(
         interpolation, ("n", *_INPUTS, *_LOOK), "from one image to another in --n steps"
     ),
@@ -137,6 +137,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", metavar="KIND", choices=KINDS, help="one of those below")
     add_common(parser, out="a new PNG file (NAME-KIND.png)")
     parser.add_argument("--n", type=at_least(1), help="how many; of what: see the kinds")
+    parser.add_argument("--label", type=at_least(0), help="class of a conditional model (all)")
     add_inputs(parser)
     look = parser.add_mutually_exclusive_group()
     look.add_argument("--mean", action="store_true", default=None, help="show the mean of p(x|z)")
@@ -162,7 +163,7 @@ def _run(args: argparse.Namespace) -> None:
 
 def _refuse_options(args: argparse.Namespace) -> None:
     """An option that the kind does not look at is a misunderstanding."""
-    for option in ("n", *_INPUTS, *_LOOK):
+    for option in ("n", "label", *_INPUTS, *_LOOK):
         if getattr(args, option) is not None and option not in KINDS[args.kind].options:
             shown = "--mean or --draw" if option == "mean" else f"--{option}"
             raise ZooError(f"a picture of kind {args.kind} has no {shown}")

@@ -8,9 +8,10 @@ import tensorflow as tf
 
 import zoo.data
 from zoo.errors import NotSupported
+from zoo.evaluation.results import pairs
 from zoo.pictures import image_grid, save
 from zoo.pictures.grids import require_images, to_display
-from zoo.pictures.images import draw_samples, has_means
+from zoo.pictures.images import asked, draw_samples, has_means
 from zoo.pictures.style import origin, sentence
 
 
@@ -42,7 +43,7 @@ class PictureGrids(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         require_images(self.model)
-        self._examples = _first(self.data, self.columns)
+        self._examples = _first(self.data, self.columns, self.model)
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every == 0:
@@ -51,10 +52,10 @@ class PictureGrids(keras.callbacks.Callback):
 
     def figure(self, epoch: int):
         """The grid of the model as it is now."""
-        x = self._examples
+        x, y = self._examples
         rows, labels = [x], ["original"]
         try:
-            rows.append(self.model.reconstruct(x).numpy())
+            rows.append(self.model.reconstruct(x, y).numpy())
             labels.append("reconstruction")
         except NotSupported:
             rows, labels = [], []
@@ -82,20 +83,23 @@ class PictureGrids(keras.callbacks.Callback):
 
 
 def _samples(model, n: int, seed: int) -> np.ndarray:
-    return np.concatenate(list(draw_samples(model, n, mean=has_means(model), seed=seed)))
+    parts = draw_samples(model, n, mean=has_means(model), seed=seed, y=asked(model, n))
+    return np.concatenate(list(parts))
 
 
-def _first(data: tf.data.Dataset, count: int) -> np.ndarray:
-    """The first examples, the same ones each time; a training set's order is left as it was."""
+def _first(data: tf.data.Dataset, count: int, model) -> tuple[np.ndarray, np.ndarray | None]:
+    """The first examples and conditions, the same ones each time; a training set's order is left
+    as it was."""
     epoch = getattr(data, "epoch", None)
     if epoch is not None:
         before = epoch.numpy()
         epoch.assign(0)
-    found: list[np.ndarray] = []
-    for batch in data:
-        found.extend((batch[0] if isinstance(batch, tuple) else batch).numpy())
+    found, given = [], []
+    for x, y in pairs(data, model):
+        found.extend(x)
+        given.extend(() if y is None else y)
         if len(found) >= count:
             break
     if epoch is not None:
         epoch.assign(before)
-    return np.stack(found[:count])
+    return np.stack(found[:count]), np.stack(given[:count]) if given else None

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import zoo.data
 import zoo.models
 import zoo.networks
 from zoo import plain_yaml
-from zoo.errors import ConfigError, TrainingError
+from zoo.errors import ConfigError, NotSupported, TrainingError
 from zoo.files import CHECKSUM, CONFIG, WEIGHTS, reason
 from zoo.models.base import GenerativeModel
 from zoo.models.weights import write_weights
@@ -87,6 +88,8 @@ def train(
     model.check(data.train)
     if check is not None:
         check(model)
+    if settings.start_at_mean:
+        _start_at_mean(model, data.train)
     if is_chief():
         _write_config(directory, config)
     selection = _fit(model, data, settings, directory, callbacks)
@@ -204,6 +207,24 @@ def _model(config, settings: TrainingSettings, steps_per_epoch: int) -> Generati
     with in_memory():
         model.ensure_built()
     return model
+
+
+def _start_at_mean(model: GenerativeModel, train: tf.data.Dataset) -> None:
+    try:
+        model.start_at(_mean(train))
+    except NotSupported as error:
+        raise NotSupported(f"{error}: leave out training.start_at_mean") from error
+
+
+def _mean(train: tf.data.Dataset) -> np.ndarray:
+    """The mean training image; looking does not count as an epoch."""
+    epoch = train.epoch.numpy()
+    total, count = 0.0, 0
+    for batch in train:
+        x = (batch[0] if isinstance(batch, tuple) else batch).numpy()
+        total, count = total + x.sum(axis=0, dtype=np.float64), count + len(x)
+    train.epoch.assign(epoch)
+    return total / count
 
 
 def _fit(model, data, settings, directory, extra) -> Selection | None:

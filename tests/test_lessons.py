@@ -1,0 +1,69 @@
+"""Lessons: the pages are written whole, and each is known to the command line."""
+
+import matplotlib.pyplot as plt
+import pytest
+
+from zoo import lessons
+from zoo.cli import main
+from zoo.commands import lesson as command
+from zoo.errors import ZooError
+from zoo.lessons import Page, rate_distortion, variants, write
+
+
+def _page() -> Page:
+    page = Page("A title")
+    page.say("A paragraph.")
+    figure, axes = plt.subplots()
+    axes.plot([0, 1])
+    page.show("a-picture", figure, "A caption")
+    page.tabulate(("a", "b"), [("1", "2")])
+    return page
+
+
+def test_a_page_is_written_with_its_pictures(tmp_path):
+    file = write(_page, "name", tmp_path)
+    assert file.read_text() == (
+        "# A title\n\nA paragraph.\n\n![A caption](pictures/a-picture.png)\n\n"
+        "| a | b |\n| --- | --- |\n| 1 | 2 |\n\n"
+        "`zoo lesson name` measures and draws this page again.\n"
+    )
+    assert (tmp_path / "pictures" / "a-picture.png").stat().st_size > 1000
+    with pytest.raises(ZooError, match="exists"):
+        write(_page, "name", tmp_path)
+    write(_page, "name", tmp_path, overwrite=True)
+
+
+def test_the_command_knows_every_lesson(capsys):
+    assert {k: v.help for k, v in lessons.LESSONS.items()} == command._LESSONS
+    with pytest.raises(SystemExit) as stop:
+        main(["lesson", "nothing"])
+    assert stop.value.code == 2
+    assert "latent-spaces" in capsys.readouterr().err
+
+
+def test_the_command_writes_the_page(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(lessons.LESSONS, "gaps", lessons.Lesson("a help", _page))
+    assert main(["lesson", "gaps", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "gaps.md")
+    assert (tmp_path / "gaps.md").is_file()
+    assert main(["lesson", "gaps", "--out", str(tmp_path)]) == 2
+
+
+def test_every_variant_of_the_digits_is_found():
+    names = variants.names("vae.digits")
+    assert names[0] == "vae.digits" and len(names) == len(set(names)) > 8
+    assert "capacity_vae.digits" in names and "vae.mnist" not in names
+    assert "masking_dae.digits" in variants.names("ae.digits")
+
+
+def test_rate_and_distortion_move_apart(monkeypatch):
+    monkeypatch.setattr(rate_distortion, "BETAS", (0.1, 10.0))
+    original = rate_distortion.trained
+
+    def quick(name, overrides):
+        return original(name, {**overrides, "training.epochs": 5, "training.patience": "null"})
+
+    monkeypatch.setattr(rate_distortion, "trained", quick)
+    page = rate_distortion.make()
+    low, high = (row.split("|") for row in page.blocks[2].splitlines()[2:])
+    assert float(low[2].split("+-")[0]) > float(high[2].split("+-")[0])

@@ -1,0 +1,13 @@
+"""Lessons: what lectures show of these models, measured and drawn anew, one page each."""
+
+from zoo.lessons import gaps, latent_spaces, rate_distortion, variants
+from zoo.lessons.page import Lesson, Page, write
+
+LESSONS: dict[str, Lesson] = {
+    "latent-spaces": latent_spaces.LESSON,
+    "gaps": gaps.LESSON,
+    "rate-distortion": rate_distortion.LESSON,
+    "variants": variants.LESSON,
+}
+
+__all__ = ["LESSONS", "Lesson", "Page", "write"]
