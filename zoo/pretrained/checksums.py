@@ -1,10 +1,16 @@
 """SHA-256 of the weights of every shipped entry: a file that differs is not loaded."""
 
 CHECKSUMS: dict[str, str] = {
+    "ae.mnist": "12114f8f4bf6c07fdfe0313e8959d58020b7fad062fa65cc95449de9abfc4b3a",
+    "ae_2d.mnist": "f829fed702c2fb4274b643b5cd0f748fe65d0fbb0a113a439bea5064d310eae6",
     "classifier.mnist": "6fd57ac173319a488d7b21f7dc802bcb31137504cc1743f13ec6fa9bc61fd309",
+    "cvae.mnist": "14282a9c6965307f1537840763ece667f51a866f01f5b5472b54df9c72d77bf1",
+    "dae.mnist": "7e6e5656c5e82395af136ff86e842e0f107b9b0707e92094a3d21cba31f2d2c5",
+    "dae_2d.mnist": "f75bb18a2ed392be1521ca2bb21a4ca20ed855ee5f54068a99712bb9ba30ec8e",
     "gaussian_vae.frey_faces": "be6301149c0f83a49bbd08c3d6c1f7e5abed825abc1752f4d9d252aad4aea7da",
     "vae.digits": "03bdac6aaf2b0d2337690830e4e3b7143b192be70d99c96be528bbd84dfdc3c1",
-    "vae.mnist": "08e41f244bfff73a5ba6a0e2ca4a24c811202259ad903c703aea49842ce74474",
+    "vae.mnist": "2bfbebdfbebd7af93ed37f3be6ab337a0a647d80611f2ef2e6ada4920a796fdd",
     "vae.toy": "45c8639a470865221680c0c917d33843df79bdfd8db47b419f2673563168380b",
+    "vae_20d.mnist": "26d68f74c8f3dc67ffd03495a585e254beb675d81b9d2770fdbdbeaa0f82d12c",
     "vae_2d.mnist": "669310718c52d98f9474b0ed658549f436d73d7fd5755a54d52fbb086ad41896",
 }
