@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import zoo.distributions as zd
-from zoo.distributions import flows
+from zoo.distributions import invertible
 from zoo.errors import NotSupported
 from zoo.objectives.variational import kl_divergence
 from zoo.registration import build
@@ -84,8 +84,8 @@ def test_densities_are_normalized_and_are_those_of_the_samples(name):
     for found, expected in [(z, 0), (z**2, variance), (z[:, :1] * z[:, 1:], product)]:
         error = found.std(axis=0) / np.sqrt(n)
         assert np.all(abs(found.mean(axis=0) - expected) < 4 * error)
-    exact = not isinstance(p, flows.FlowDistribution)
-    atol = 1e-3 if exact else 4 * np.sqrt(variance).max() / np.sqrt(flows.DRAWS)
+    exact = not isinstance(p, invertible.FlowDistribution)
+    atol = 1e-3 if exact else 4 * np.sqrt(variance).max() / np.sqrt(invertible.DRAWS)
     np.testing.assert_allclose(p.mean(), mean, atol=atol)
     np.testing.assert_allclose(p.stddev(), np.sqrt(variance), atol=atol)
 
@@ -195,9 +195,9 @@ def test_kl_is_that_of_other_draws(posterior, prior):
 @pytest.mark.parametrize("kind", ["posterior", "prior"])
 def test_own_samples_are_not_inverted(mode, kind, monkeypatch):
     # How often the sequential inverse has run, or was traced.
-    calls, inverse = [], flows._Autoregressive.inverse
+    calls, inverse = [], invertible.Autoregressive.inverse
     monkeypatch.setattr(
-        flows._Autoregressive, "inverse", lambda self, y: (calls.append(1), inverse(self, y))[1]
+        invertible.Autoregressive, "inverse", lambda self, y: (calls.append(1), inverse(self, y))[1]
     )
     if kind == "posterior":
         layer = _bent(POSTERIORS["iaf"](4), (None, 6))

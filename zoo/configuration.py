@@ -17,7 +17,7 @@ from zoo.errors import ConfigError, EntryError, ZooError
 from zoo.files import reason
 from zoo.registration import TYPE, nearest
 
-TEXTS = ("title", "paper", "density", "licence", "base")
+TEXTS = ("title", "paper", "density", "licence", "base", "note")
 SECTIONS = ("data", "model", "training", "evaluation", "smoke")
 KEYS = (*TEXTS, *SECTIONS)
 DENSITIES = ("exact", "bound", "implicit", "none")

@@ -62,6 +62,7 @@ def ship(run: Path, name: str) -> dict[str, Any]:
         "title": model.config.get("title"),
         "paper": model.config.get("paper"),
         "licence": model.config.get("licence"),
+        "note": entry.get("note"),
         "parameters": model.count_params(),
         "data": model.config["data"],
         "training": _training(run, model.config),
@@ -110,6 +111,8 @@ def card_text(card: Mapping[str, Any]) -> str:
             [(k, line(r) + _detail(r)) for k, r in card["numbers"].items()], ("number", "value")
         ),
     ]
+    if card.get("note"):
+        rows += ["## Note", card["note"]]
     if published:
         rows += ["## Published", _published(published, card["numbers"])]
     rows += [

@@ -10,7 +10,7 @@ arXiv 1606.04934, and Papamakarios, Pavlakou and Murray 2017, arXiv 1705.07057 (
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -19,18 +19,21 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.distributions.base import Parameters, Shape
+from zoo.distributions.invertible import (
+    Autoregressive,
+    Coupling,
+    FlowDistribution,
+    Scaling,
+    Steps,
+)
 from zoo.distributions.posteriors import FLOOR, MultivariateNormalDiag
 from zoo.distributions.priors import Prior
 from zoo.networks.masked import MaskedMLP
 from zoo.networks.stack import Stack
-from zoo.noise import fold
 from zoo.registration import register
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
-# Draws behind `mean()` and `stddev()`, which have no closed form here; half of them are the other
-# half with the noise's sign turned.
-DRAWS = 64
 # Log-scales stay within +-2 per layer, and what opens or closes a gate within +-5. Without bounds,
 # points far from all samples, where networks extrapolate, make products of scales overflow.
 _LOG_SCALE_BOUND, _GATE_BOUND = 2.0, 5.0
@@ -40,147 +43,6 @@ _OUTPUT_SCALE = 0.1
 # Added to s before sigmoid(s): each flow of the posterior begins by keeping 0.88 of z (the paper
 # takes 1 to 2).
 _FORGET_BIAS = 2.0
-
-# x `[..., D]` -> log-scale and shift of the elements that a step maps; at the end of this file,
-# before their first arguments are given.
-Conditioner = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-
-
-class _Autoregressive:
-    """y_i = x_i exp(a_i) + b_i, with a_i, b_i functions of the x before i.
-
-    Both ways, here and below, return the value `[..., D]` and log |det| of that way, `[...]`.
-    """
-
-    def __init__(self, conditioner: Conditioner):
-        self.conditioner = conditioner
-
-    def forward(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        log_scale, shift = self.conditioner(x)
-        return x * tf.exp(log_scale) + shift, tf.reduce_sum(log_scale, axis=-1)
-
-    def inverse(self, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        def improve(x):
-            # Each round makes one more element right: that whose predecessors were.
-            log_scale, shift = self.conditioner(x)
-            return (y - shift) * tf.exp(-log_scale)
-
-        # The first round stands outside, because it may broadcast y to the batch of a context. XLA
-        # takes no gradient of a loop whose number of rounds it does not know.
-        (x,) = tf.while_loop(
-            lambda x: True,
-            lambda x: (improve(x),),
-            (improve(tf.zeros_like(y)),),
-            maximum_iterations=y.shape[-1] - 1,
-        )
-        log_scale, _ = self.conditioner(x)
-        return x, -tf.reduce_sum(log_scale, axis=-1)
-
-
-class _Coupling:
-    """(x_a, x_b) -> (x_b exp(a) + t, x_a), with a, t functions of x_a, the first half.
-
-    The halves change places, so that the next step maps what this one has kept.
-    """
-
-    def __init__(self, conditioner: Conditioner, kept: int):
-        self.conditioner, self.kept = conditioner, kept
-
-    def forward(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        kept, mapped = x[..., : self.kept], x[..., self.kept :]
-        log_scale, shift = self.conditioner(kept)
-        y = tf.concat([mapped * tf.exp(log_scale) + shift, kept], axis=-1)
-        return y, tf.reduce_sum(log_scale, axis=-1)
-
-    def inverse(self, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        mapped, kept = y[..., : -self.kept], y[..., -self.kept :]
-        log_scale, shift = self.conditioner(kept)
-        x = tf.concat([kept, (mapped - shift) * tf.exp(-log_scale)], axis=-1)
-        return x, -tf.reduce_sum(log_scale, axis=-1)
-
-
-class _Scaling:
-    """y = x exp(a) + b, with weights a, b `[D]` in place of functions."""
-
-    def __init__(self, log_scale: tf.Tensor, shift: tf.Tensor):
-        self.log_scale, self.shift = log_scale, shift
-
-    def forward(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return x * tf.exp(self.log_scale) + self.shift, self._log_det(x)
-
-    def inverse(self, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return (y - self.shift) * tf.exp(-self.log_scale), -self._log_det(y)
-
-    def _log_det(self, like: tf.Tensor) -> tf.Tensor:
-        return tf.zeros_like(like[..., 0]) + tf.reduce_sum(self.log_scale)
-
-
-class _Steps(tfb.Bijector):
-    """Steps one after the other; the log-determinant comes from the pass that makes the value.
-
-    TFP caches the value by the tensor's identity, and the log-determinant beside it where a
-    bijector puts it there, under "ildj" (of the inverse). So `log_prob` of a sample costs nothing
-    that `sample` has not computed.
-    """
-
-    def __init__(self, steps: Sequence[_Autoregressive | _Coupling | _Scaling]):
-        # No `parameters`: each instance has a cache of its own, because a network's weights may
-        # have changed since another instance was made.
-        super().__init__(forward_min_event_ndims=1, dtype=tf.float32, name="steps")
-        self._steps = tuple(steps)
-
-    @classmethod
-    def _parameter_properties(cls, dtype: Any) -> dict[str, Any]:
-        # A context's batch is that of the base distribution.
-        return {}
-
-    def _forward(self, x: tf.Tensor) -> tf.Tensor:
-        y, log_det = x, 0.0
-        for step in self._steps:
-            y, more = step.forward(y)
-            log_det += more
-        self._cache.forward_attributes(x)["ildj"] = -log_det
-        return y
-
-    def _inverse(self, y: tf.Tensor) -> tf.Tensor:
-        x, log_det = y, 0.0
-        for step in reversed(self._steps):
-            x, more = step.inverse(x)
-            log_det += more
-        self._cache.inverse_attributes(y)["ildj"] = log_det
-        return x
-
-    # Only asked where the cache has no answer yet.
-    def _forward_log_det_jacobian(self, x: tf.Tensor) -> tf.Tensor:
-        self._forward(x)
-        return -self._cache.forward_attributes(x)["ildj"]
-
-    def _inverse_log_det_jacobian(self, y: tf.Tensor) -> tf.Tensor:
-        self._inverse(y)
-        return self._cache.inverse_attributes(y)["ildj"]
-
-
-class FlowDistribution(tfd.TransformedDistribution):
-    """A normal through a bijector of `_Steps`.
-
-    `mean()`, `variance()` and `stddev()` are estimates: averages over 64 draws of one fixed key,
-    the same noise for every example, so that an example's mean does not depend on its batch.
-    """
-
-    def _mean(self) -> tf.Tensor:
-        return tf.reduce_mean(self._draws(), axis=0)
-
-    def _variance(self) -> tf.Tensor:
-        return tf.math.reduce_variance(self._draws(), axis=0)
-
-    def _stddev(self) -> tf.Tensor:
-        return tf.sqrt(self._variance())
-
-    def _draws(self) -> tf.Tensor:
-        loc, scale = self.distribution.mean(), self.distribution.stddev()
-        shape = [DRAWS // 2, *[1] * (loc.shape.rank - 1), loc.shape[-1]]
-        noise = tf.random.stateless_normal(shape, fold(0, "mean of a flow"))
-        return self.bijector.forward(loc + scale * tf.concat([noise, -noise], axis=0))
 
 
 class _FlowPrior(Prior):
@@ -279,8 +141,8 @@ class RealNVP(_FlowPrior):
 
     def bijector(self) -> tfb.Bijector:
         halved = [functools.partial(_halved, n) for n in self.networks]
-        steps = [_Coupling(conditioner, self._inputs) for conditioner in halved]
-        return _Steps([*steps, _Scaling(tf.convert_to_tensor(self.log_scale), self.loc)])
+        steps = [Coupling(conditioner, self._inputs) for conditioner in halved]
+        return Steps([*steps, Scaling(tf.convert_to_tensor(self.log_scale), self.loc)])
 
 
 @register
@@ -315,10 +177,10 @@ class MaskedAutoregressiveFlow(_FlowPrior):
 
     def bijector(self) -> tfb.Bijector:
         # The steps' forward is the fast way, which here leads from z to u.
-        steps = [_Autoregressive(functools.partial(_standardizing, n)) for n in self.networks]
+        steps = [Autoregressive(functools.partial(_standardizing, n)) for n in self.networks]
         log_scale = tf.convert_to_tensor(self.log_scale)
-        scaling = _Scaling(-log_scale, -self.loc * tf.exp(-log_scale))
-        return tfb.Invert(_Steps([scaling, *steps]))
+        scaling = Scaling(-log_scale, -self.loc * tf.exp(-log_scale))
+        return tfb.Invert(Steps([scaling, *steps]))
 
 
 @register
@@ -390,8 +252,8 @@ class InverseAutoregressiveFlow(MultivariateNormalDiag):
 
     def distribution(self, parameters: Mapping[str, tf.Tensor]) -> tfd.Distribution:
         context = parameters["context"]
-        steps = [_Autoregressive(functools.partial(_gated, n, context)) for n in self.networks]
-        return FlowDistribution(super().distribution(parameters), _Steps(steps))
+        steps = [Autoregressive(functools.partial(_gated, n, context)) for n in self.networks]
+        return FlowDistribution(super().distribution(parameters), Steps(steps))
 
     def get_config(self) -> dict[str, Any]:
         own = {"flows": self.flows, "units": list(self.units), "context": self.context}

@@ -12,7 +12,7 @@ from sklearn.metrics import silhouette_samples
 from sklearn.neighbors import KNeighborsClassifier
 
 from zoo.errors import DataError
-from zoo.evaluation.results import _UNNAMED, Result, mean_result
+from zoo.evaluation.results import UNNAMED, Result, mean_result
 
 
 class CodeMoments(NamedTuple):
@@ -39,7 +39,7 @@ def knn_accuracy(
     test_labels: np.ndarray | None = None,
     *,
     k: int = 10,
-    data: Mapping[str, Any] = _UNNAMED,
+    data: Mapping[str, Any] = UNNAMED,
 ) -> Result:
     """How often most of the k nearest codes have the same label.
 
@@ -73,7 +73,7 @@ def silhouette(
     *,
     limit: int = 5000,
     seed: int = 0,
-    data: Mapping[str, Any] = _UNNAMED,
+    data: Mapping[str, Any] = UNNAMED,
 ) -> Result:
     """The mean silhouette of the classes, from -1 to 1: are codes nearer to their own?
 
@@ -109,7 +109,7 @@ def pca_error(
     test: np.ndarray,
     components: int,
     *,
-    data: Mapping[str, Any] = _UNNAMED,
+    data: Mapping[str, Any] = UNNAMED,
 ) -> Result:
     """The squared error per pixel of images through so many principal components.
 

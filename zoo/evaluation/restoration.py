@@ -24,7 +24,7 @@ from sklearn.decomposition import PCA
 
 from zoo.errors import DataError
 from zoo.evaluation.representation import fit_pca, flattened
-from zoo.evaluation.results import _UNNAMED, Result, mean_result
+from zoo.evaluation.results import UNNAMED, Result, mean_result
 
 #: noisy images `[N, H, W, C]` -> restored ones.
 Restorer = Callable[[np.ndarray], np.ndarray]
@@ -157,7 +157,7 @@ def restoration_baselines(
     *,
     corrupt: Callable[[np.ndarray, float, int], np.ndarray] = gaussian_noise,
     seed: int = 0,
-    data: Mapping[str, Any] = _UNNAMED,
+    data: Mapping[str, Any] = UNNAMED,
 ) -> dict[str, dict[float, Result]]:
     """How well classical methods restore test images.
 

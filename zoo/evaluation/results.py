@@ -16,7 +16,8 @@ from zoo.numerics import bits_per_dim
 EXACT, ELBO, IMPORTANCE = "exact", "elbo", "importance"
 
 
-_UNNAMED = {"name": "unnamed"}
+# The protocol of data that nobody has described: never comparable.
+UNNAMED = {"name": "unnamed"}
 
 
 class NotComparable(ZooError, ValueError):
@@ -60,7 +61,7 @@ class Result:
         Raises:
             NotComparable: another kind, unit or protocol, or data without a description.
         """
-        if self.data == _UNNAMED:
+        if self.data == UNNAMED:
             raise NotComparable(
                 "cannot compare: the data have no description; make them with zoo.data"
             )
@@ -155,7 +156,7 @@ def protocol(data: tf.data.Dataset) -> dict[str, Any]:
     """What must agree before two numbers may be compared."""
     description = zoo.data.description(data)
     if description is None:
-        return _UNNAMED
+        return UNNAMED
     names = ("name", "version", "split", "binarization", "values")
     return {name: getattr(description, name) for name in names}
 
