@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.distributions.base import Parameters, checked_shape
+from zoo.distributions.base import Parameters, Shape, checked_shape
 from zoo.distributions.priors import Encode, Prior, unconstrained
 from zoo.errors import NotSupported
 from zoo.noise import fold
@@ -197,6 +197,18 @@ class VampPrior(Prior):
         # `event_shape` of the layer itself is that of z.
         self.image_shape = checked_shape(type(self).__name__, event_shape)
         self.raw_inputs: keras.Variable | None = None
+
+    def check_fits(self, size: int, event_shape: Shape, conditional: bool) -> None:
+        super().check_fits(size, event_shape, conditional)
+        if self.image_shape != tuple(event_shape):
+            raise ValueError(
+                f"the VampPrior has event_shape {list(self.image_shape)}, and the likelihood "
+                f"{list(event_shape)}: give both the same"
+            )
+        if conditional:
+            raise ValueError(
+                "a VampPrior's pseudo-inputs have no label: a conditional model takes another prior"
+            )
 
     def build(self, input_shape: Any = None) -> None:
         if self.raw_inputs is None:

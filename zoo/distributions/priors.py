@@ -47,6 +47,14 @@ class Prior(DistributionLayer):
     def call(self, like: tf.Tensor | None = None) -> Parameters:
         return {}
 
+    def check_fits(self, size: int, event_shape: Shape, conditional: bool) -> None:
+        """Raises ValueError unless the prior suits codes of this size, and the images behind."""
+        if self.size != size:
+            raise ValueError(
+                f"the prior {type(self).__name__} has size {self.size}, and the posterior {size}: "
+                "give both the same"
+            )
+
     def given(self, encode: Encode) -> tfd.Distribution:
         """p(z), batch `[]`.
 

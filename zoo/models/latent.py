@@ -11,6 +11,7 @@ from zoo.errors import DataError, NotSupported
 from zoo.models.base import GenerativeModel, as_key
 from zoo.models.parts import build_part, deserialize_parts, serialize_parts
 from zoo.noise import Seed, fold
+from zoo.objectives.base import check_fits
 
 tfd = tfp.distributions
 
@@ -61,6 +62,11 @@ class LatentModel(GenerativeModel):
         for name, part in (layers | {"likelihood": likelihood}).items():
             if not isinstance(part, keras.Layer):
                 raise ValueError(f"the {name} is {part!r}, not a layer")
+        if condition is not None and not isinstance(condition, keras.Layer):
+            raise ValueError(f"the condition is {condition!r}, not a layer, such as OneHot(10)")
+        check_fits(objective, type(self))
+        if prior is not None:
+            prior.check_fits(posterior.size, likelihood.event_shape, condition is not None)
         super().__init__(event_shape=likelihood.event_shape, seed=seed, **kwargs)
         self.encoder, self.posterior = encoder, posterior
         self.decoder, self.likelihood = decoder, likelihood
@@ -126,9 +132,14 @@ class LatentModel(GenerativeModel):
         its last dimensions.
 
         Raises:
-            DataError: a missing y, or one that does not fit.
+            DataError: codes of another size; a missing y, or one that does not fit.
         """
         z = tf.convert_to_tensor(z)
+        if z.shape[-1] != self.latent_size:
+            raise DataError(
+                f"{self.name} takes codes of shape [..., {self.latent_size}], but was given "
+                f"{list(z.shape)}"
+            )
         if tf.executing_eagerly():
             self.check_given(y, z.shape[:-1])
         batch = tf.shape(z)[:-1]
@@ -202,6 +213,8 @@ class LatentModel(GenerativeModel):
             NotSupported: the model has no prior.
             DataError: a missing y, or one that does not fit.
         """
+        if isinstance(n, int | float) and (n != int(n) or n < 1):
+            raise DataError(f"a number of samples is a whole number from 1, not {n}")
         key = as_key(seed, "sample")
         z = self.prior_distribution().sample(n, seed=fold(key, "prior"))
         return _image(self.decode(z, y), fold(key, "likelihood"), mean)
@@ -293,7 +306,10 @@ class LatentModel(GenerativeModel):
 
     def _missing(self) -> str:
         shape = ", ".join(map(str, ("B", *self.condition_shape)))
-        return f"{self.name} is conditional: give it y, of shape [{shape}], or data of (x, y)"
+        return (
+            f"{self.name} is conditional: give it y, of shape [{shape}], or data of (x, y), such "
+            "as zoo.data.load(NAME, labels=True) or `labels: true` in a config's `data:`"
+        )
 
     # Keras.
 

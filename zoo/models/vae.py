@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from zoo.distributions import StandardNormal
+from zoo.distributions import StandardNormal, VectorDeterministic
 from zoo.models.latent import LatentModel
 from zoo.noise import Seed, fold
 from zoo.objectives.variational import (
@@ -59,6 +59,11 @@ class VAE(LatentModel):
         seed: int = 0,
         **kwargs,
     ):
+        if isinstance(posterior, VectorDeterministic):
+            raise ValueError(
+                "a VectorDeterministic posterior has no density, so there is no bound: take an "
+                "Autoencoder, or another posterior"
+            )
         super().__init__(
             encoder,
             posterior,

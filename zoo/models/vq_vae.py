@@ -18,6 +18,7 @@ from zoo.errors import DataError, NotSupported
 from zoo.models.base import GenerativeModel
 from zoo.models.parts import build_part, deserialize_parts, serialize_parts
 from zoo.noise import Seed
+from zoo.objectives.base import check_fits
 from zoo.objectives.quantization import QuantizationTerms, VectorQuantization
 from zoo.registration import register
 
@@ -55,6 +56,7 @@ class VQVAE(GenerativeModel):
         for name, part in (parts | {"likelihood": likelihood}).items():
             if not isinstance(part, keras.Layer):
                 raise ValueError(f"the {name} is {part!r}, not a layer")
+        check_fits(objective or VectorQuantization(), type(self))
         super().__init__(event_shape=likelihood.event_shape, seed=seed, **kwargs)
         self.encoder, self.quantizer = encoder, quantizer
         self.decoder, self.likelihood = decoder, likelihood

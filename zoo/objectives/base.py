@@ -1,6 +1,6 @@
 """What an objective is: a function of a model's terms, with arguments that a config can name."""
 
-from typing import Any
+from typing import Any, get_type_hints
 
 import tensorflow as tf
 
@@ -28,3 +28,17 @@ class Objective:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Objective":
         return cls(**config)
+
+
+def check_fits(objective: Objective, model: type) -> None:
+    """Raises ValueError unless the objective takes the terms that models of this class make.
+
+    Both say so in their annotations: the objective's `terms`, and what `model.terms` returns.
+    """
+    takes = get_type_hints(type(objective).__call__).get("terms", Any)
+    makes = get_type_hints(model.terms).get("return", Any)
+    if Any not in (takes, makes) and not issubclass(makes, takes):
+        raise ValueError(
+            f"{type(objective).__name__} is an objective over {takes.__name__}, and "
+            f"{model.__name__} makes {makes.__name__}: choose another objective"
+        )

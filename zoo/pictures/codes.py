@@ -107,11 +107,12 @@ def encode_set(
     # Inside a traced function TensorFlow would make another error of it.
     if type(model).encode is GenerativeModel.encode:
         raise NotSupported(f"{type(model).__name__} has no encoder")
-    step = tf.function(lambda x: _moments(model.encode(x)), reduce_retracing=True)
+    conditional = getattr(model, "condition", None) is not None
+    step = tf.function(lambda x, y: _moments(model.encode(x, y)), reduce_retracing=True)
     means, stddevs, labels, count = [], [], [], 0
     for batch in data:
         x, y = batch if isinstance(batch, tuple) else (batch, None)
-        mean, stddev = step(x)
+        mean, stddev = step(x, y if conditional else None)
         means.append(mean.numpy())
         stddevs.append(stddev.numpy())
         labels += [] if y is None else [y.numpy()]
