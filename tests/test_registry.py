@@ -4,7 +4,6 @@ One short training serves all checks of an entry. Data are drawn from the model'
 that nothing has to be at hand.
 """
 
-import functools
 import json
 
 import keras
@@ -56,9 +55,11 @@ class Trained:
         return self.model.evaluate(self.x, self.y, verbose=0, return_dict=True)
 
 
-@functools.cache
-def trained(name: str) -> Trained:
-    return Trained(name)
+# By module, so that all tests of one model come together and only one is held at a time.
+@pytest.fixture(scope="module", params=MODELS)
+def entry(request):
+    yield Trained(request.param)
+    keras.backend.clear_session()
 
 
 def _batch(model):
@@ -88,9 +89,7 @@ def outputs(entry, model) -> dict[str, np.ndarray]:
     return {k: np.asarray(v) for k, v in model(x).items()}
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_variable_has_moved_under_xla(name):
-    entry = trained(name)
+def test_every_variable_has_moved_under_xla(entry):
     for variable, before, after in zip(
         entry.model.trainable_variables, entry.before, entry.after, strict=True
     ):
@@ -98,24 +97,19 @@ def test_every_variable_has_moved_under_xla(name):
         assert not np.array_equal(before, after), f"{variable.path} got no gradient"
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_evaluation_repeats_itself_and_changes_nothing(name):
-    entry = trained(name)
+def test_evaluation_repeats_itself_and_changes_nothing(entry):
     first, second = entry.reports
     assert first == second
     for old, new in zip(entry.state, entry.state_then, strict=True):
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_one_batch_can_be_learned_by_heart(name):
-    entry = trained(name)
+def test_one_batch_can_be_learned_by_heart(entry):
     assert entry.end < entry.start - 0.05 * abs(entry.start)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_model_and_its_config_are_the_same_thing(name):
-    model = trained(name).model
+def test_a_model_and_its_config_are_the_same_thing(entry):
+    model = entry.model
     spec = storing.spec(model)
     again = registration.build(spec)
     again.ensure_built()
@@ -123,9 +117,7 @@ def test_a_model_and_its_config_are_the_same_thing(name):
     assert [v.shape for v in again.variables] == [v.shape for v in model.variables]
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_saved_and_loaded_models_agree(name, tmp_path):
-    entry = trained(name)
+def test_saved_and_loaded_models_agree(entry, tmp_path):
     zoo.save(entry.model, tmp_path / "saved")
     entry.model.save(tmp_path / "model.keras")
     wanted = outputs(entry, entry.model)
