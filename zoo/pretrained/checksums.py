@@ -10,6 +10,7 @@ CHECKSUMS: dict[str, str] = {
     "dae.mnist": "7e6e5656c5e82395af136ff86e842e0f107b9b0707e92094a3d21cba31f2d2c5",
     "dae_2d.mnist": "f75bb18a2ed392be1521ca2bb21a4ca20ed855ee5f54068a99712bb9ba30ec8e",
     "gaussian_vae.frey_faces": "be6301149c0f83a49bbd08c3d6c1f7e5abed825abc1752f4d9d252aad4aea7da",
+    "mmd_vae.mnist": "1cbc0b5c2f4c6a8bfa5e3d97a7a34a3dab64e441bb03b17cf692e959b7c60e26",
     "sparse_ae.mnist": "3c36cbaaedfbec4feab3de9beb7856eb0fea0ba95eba1cf5e7c354a339cbd52c",
     "vae.digits": "03bdac6aaf2b0d2337690830e4e3b7143b192be70d99c96be528bbd84dfdc3c1",
     "vae.mnist": "2bfbebdfbebd7af93ed37f3be6ab337a0a647d80611f2ef2e6ada4920a796fdd",
