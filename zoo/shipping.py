@@ -146,11 +146,9 @@ def _detail(record: Mapping[str, Any]) -> str:
 
 
 def _published(published: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
-    ours = numbers[published["number"]]["value"]
-    return (
-        f"{published['value']} {numbers[published['number']]['unit']} ({published['source']}; "
-        f"{published['protocol']}). Ours minus theirs: {ours - published['value']:+.2f}."
-    )
+    """A paper's number, beside ours: their protocols differ, so no difference is taken."""
+    unit = numbers[published["number"]]["unit"]
+    return f"{published['value']} {unit} ({published['source']}; {published['protocol']})."
 
 
 def _training(run: Path, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,9 @@ class DistributionLayer(keras.layers.Layer):
 
     Features `[B, F]` go through one dense layer to all parameters of the event. Features
     `[B, H, W, F]` of a convolutional network, whose height and width are the event's, go through
-    the same dense layer at each position (a 1x1 convolution).
+    the same dense layer at each position (a 1x1 convolution). So do features with all dimensions of
+    the event, `[B, *event_shape, F]`, where each element has parameters of its own. What is asked
+    of a part of the positions, such as `[B, 1, 1, F]`, has the parameters of that part.
 
     The layer computes in float32 under any mixed-precision policy: sums of log-probabilities over
     an image do not survive 16 bits.
@@ -140,21 +142,25 @@ class DistributionLayer(keras.layers.Layer):
         shapes = self.parameter_shapes
         spatial = features.shape.rank - 2
         outputs = self.projection(features)
+        places = [-1, *(features.shape[1:-1] if spatial else ())]
         sizes = [math.prod(shape[spatial:]) for shape in shapes.values()]
         # One contiguous block per parameter: an interleaved layout would cost strided copies.
         blocks = tf.split(outputs, sizes, axis=-1) if len(sizes) > 1 else [outputs]
         return {
-            name: tf.reshape(block, [-1, *shape])
+            name: tf.reshape(block, [*places, *shape[spatial:]])
             for (name, shape), block in zip(shapes.items(), blocks, strict=True)
         }
 
     def _spatial_rank(self, input_shape: tuple[int | None, ...]) -> int:
-        """How many dimensions of the event the features have too: 0, or all but the last."""
+        """How many dimensions of the event the features have too: 0, all but the last, or all."""
         if len(input_shape) == 2:
             return 0
-        spatial = self.event_shape[:-1]
+        spatial, whole = self.event_shape[:-1], self.event_shape
         if spatial and input_shape[1:-1] == spatial:
             return len(spatial)
+        own = all(s[: len(whole)] == whole for s in self.parameter_shapes.values())
+        if own and input_shape[1:-1] == whole:
+            return len(whole)
         wanted = "[B, F]" + (f" or [B, {', '.join(map(str, spatial))}, F]" if spatial else "")
         raise ConfigError(
             f"{type(self).__name__} of event shape {list(self.event_shape)} takes features "
@@ -186,6 +192,26 @@ class Likelihood(DistributionLayer):
             NotSupported: this likelihood cannot.
         """
         raise NotSupported(f"{type(self).__name__} cannot start at the mean of the data")
+
+    def sharpened(
+        self, parameters: Mapping[str, tf.Tensor], temperature: float, top_k: int | None
+    ) -> Mapping[str, tf.Tensor]:
+        """The parameters of p(x)^(1 / temperature), normalized, over the `top_k` likeliest values.
+
+        Args:
+            parameters: of this likelihood.
+            temperature: below 1 prefers what is likely; 1 changes nothing.
+            top_k: how many values of an element keep their probability; None: all.
+
+        Raises:
+            NotSupported: this likelihood cannot.
+        """
+        if temperature != 1 or top_k is not None:
+            raise NotSupported(
+                f"{type(self).__name__} is drawn at temperature 1 and without top_k: both need "
+                "logits of each value, as IndependentCategorical has them"
+            )
+        return parameters
 
     def to_network(self, x: tf.Tensor) -> tf.Tensor:
         """Data of this support as float32 input of a network: levels are divided by the largest."""

@@ -72,6 +72,11 @@ class IndependentBernoulli(Likelihood):
         probabilities = np.clip(mean, _RAREST, 1 - _RAREST)
         bias.assign(np.log(probabilities / (1 - probabilities)))
 
+    def sharpened(self, parameters, temperature, top_k):
+        if top_k is not None:
+            return super().sharpened(parameters, temperature, top_k)
+        return {**parameters, "logits": parameters["logits"] / temperature}
+
     def distribution(self, parameters: Mapping[str, tf.Tensor]) -> tfd.Distribution:
         pixels = _Bernoulli(logits=parameters["logits"], dtype=tf.float32, validate_args=False)
         return tfd.Independent(pixels, len(self.event_shape))

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.distributions.base import Likelihood, Shape, Support
+from zoo.errors import DataError
 from zoo.registration import register
 
 tfd = tfp.distributions
@@ -70,6 +72,15 @@ class IndependentCategorical(LevelsLikelihood):
     @property
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"logits": (*self.event_shape, self.levels)}
+
+    def sharpened(self, parameters, temperature, top_k):
+        if top_k is not None and not 1 <= top_k <= self.levels:
+            raise DataError(f"top_k is a whole number from 1 to {self.levels}, not {top_k}")
+        logits = parameters["logits"] / temperature
+        if top_k is not None:
+            least = tf.math.top_k(logits, top_k).values[..., -1:]
+            logits = tf.where(logits < least, -np.inf, logits)
+        return {**parameters, "logits": logits}
 
     def distribution(self, parameters: Mapping[str, tf.Tensor]) -> tfd.Distribution:
         pixels = tfd.Categorical(logits=parameters["logits"], dtype=tf.float32, validate_args=False)

@@ -8,7 +8,12 @@ from zoo.evaluation.restoration import psnr, restoration_baselines
 from zoo.evaluation.results import LikelihoodResult, NotComparable, Result, evaluate
 
 # Registers the measures of its families.
-from zoo.evaluation import likelihood, quantization, reconstruction  # noqa: F401  isort: skip
+from zoo.evaluation import (  # noqa: F401  isort: skip
+    autoregressive,
+    likelihood,
+    quantization,
+    reconstruction,
+)
 
 __all__ = [
     "LikelihoodResult",

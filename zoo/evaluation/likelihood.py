@@ -66,7 +66,7 @@ def evaluate_vae(
     shares = terms.pop("kl_per_latent", None)
     shares = shares if shares is None else {"kl_per_latent": _sorted_means(shares)}
     results: dict[str, Result] = {
-        "elbo": _likelihood(model, data, ELBO, terms["elbo"]),
+        "elbo": likelihood_result(model, data, ELBO, terms["elbo"]),
         "rate": mean_result(terms["kl"], "nats", source, estimator=estimator, detail=shares),
         "distortion": mean_result(-terms["log_likelihood"], "nats", source),
         "active_units": Result(
@@ -78,7 +78,7 @@ def evaluate_vae(
         whole = subset is None or subset >= len(terms["elbo"])
         if whole:
             values = _importance(model, pairs(data, model), num_samples, seed)
-            results["importance"] = _likelihood(model, data, IMPORTANCE, values, num_samples)
+            results["importance"] = likelihood_result(model, data, IMPORTANCE, values, num_samples)
         else:
             results["importance"] = _by_gap(model, data, terms["elbo"], num_samples, subset, seed)
     return results
@@ -158,7 +158,7 @@ def _by_gap(model, data, elbos, num_samples, subset, seed) -> LikelihoodResult:
     subset_pairs = [(x[chosen], y if y is None else y[chosen])]
     gaps = _importance(model, subset_pairs, num_samples, seed) - elbos[chosen]
     gap, error = float(gaps.mean()), standard_error(gaps)
-    whole = _likelihood(model, data, IMPORTANCE, elbos, num_samples)
+    whole = likelihood_result(model, data, IMPORTANCE, elbos, num_samples)
     return dataclasses.replace(
         whole,
         value=whole.value + gap,
@@ -168,7 +168,8 @@ def _by_gap(model, data, elbos, num_samples, subset, seed) -> LikelihoodResult:
     )
 
 
-def _likelihood(model, data, kind, values, num_samples=None) -> LikelihoodResult:
+def likelihood_result(model, data, kind, values, num_samples=None) -> LikelihoodResult:
+    """The mean of `values` `[N]`, nats, as what `kind` of log-likelihood of `data` they are."""
     return LikelihoodResult(
         value=float(values.mean()),
         standard_error=standard_error(values),

@@ -1,6 +1,7 @@
 """Models: the contract and the families."""
 
 from zoo.models.autoencoder import Autoencoder
+from zoo.models.autoregressive import Autoregressive
 from zoo.models.base import GenerativeModel
 from zoo.models.classifier import Classifier
 from zoo.models.density import Density
@@ -15,6 +16,7 @@ __all__ = [
     "VAE",
     "VQVAE",
     "Autoencoder",
+    "Autoregressive",
     "Classifier",
     "Density",
     "FactorVAE",

@@ -8,7 +8,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import DataError, NotSupported
-from zoo.models.base import GenerativeModel, as_key
+from zoo.models.base import as_key
+from zoo.models.conditional import ConditionalModel, unflatten
 from zoo.models.parts import build_part, deserialize_parts, serialize_parts
 from zoo.noise import Seed, fold
 from zoo.objectives.base import check_fits
@@ -16,7 +17,7 @@ from zoo.objectives.base import check_fits
 tfd = tfp.distributions
 
 
-class LatentModel(GenerativeModel):
+class LatentModel(ConditionalModel):
     """q(z|x) = posterior(encoder(x)); p(x|z) = likelihood(decoder(z)); perhaps p(z) = prior.
 
     With a condition y, everything is conditional on it: features c(y) are appended to the encoder's
@@ -62,16 +63,13 @@ class LatentModel(GenerativeModel):
         for name, part in (layers | {"likelihood": likelihood}).items():
             if not isinstance(part, keras.Layer):
                 raise ValueError(f"the {name} is {part!r}, not a layer")
-        if condition is not None and not isinstance(condition, keras.Layer):
-            raise ValueError(f"the condition is {condition!r}, not a layer, such as OneHot(10)")
         check_fits(objective, type(self))
         if prior is not None:
             prior.check_fits(posterior.size, likelihood.event_shape, condition is not None)
-        super().__init__(event_shape=likelihood.event_shape, seed=seed, **kwargs)
+        super().__init__(likelihood.event_shape, condition, condition_shape, seed, **kwargs)
         self.encoder, self.posterior = encoder, posterior
         self.decoder, self.likelihood = decoder, likelihood
-        self.prior, self.objective, self.condition = prior, objective, condition
-        self.condition_shape = tuple(condition_shape)
+        self.prior, self.objective = prior, objective
         self.latent_size = posterior.size
         self.latent_shape = (posterior.size,)
 
@@ -80,9 +78,7 @@ class LatentModel(GenerativeModel):
         build_part(self.encoder, images)
         features = self.encoder.compute_output_shape(images)
         if self.condition is not None:
-            given = (None, *self.condition_shape)
-            build_part(self.condition, given)
-            conditions = self.condition.compute_output_shape(given)
+            conditions = self.build_condition()
             for what, shape in (("encoder", features), ("condition", conditions)):
                 if len(shape) != 2:
                     raise ValueError(
@@ -95,13 +91,6 @@ class LatentModel(GenerativeModel):
         build_part(self.decoder, latents)
         build_part(self.likelihood, self.decoder.compute_output_shape(latents))
         self.built = True
-
-    def ensure_built(self) -> None:
-        if not self.built and self.condition is not None:
-            # Keras remembers the shapes: a SavedModel traces `call` with them.
-            with self.distribute_strategy.scope():
-                self.build([(None, *self.event_shape), (None, *self.condition_shape)])
-        super().ensure_built()
 
     # The distributions.
 
@@ -147,7 +136,7 @@ class LatentModel(GenerativeModel):
         flat = tf.reshape(z, (-1, z.shape[-1]))
         parameters = self.likelihood(self.decoder(flat, training=training))
         return self.likelihood.distribution(
-            {k: _unflatten(v, batch) if v.shape.rank else v for k, v in parameters.items()}
+            {k: unflatten(v, batch) if v.shape.rank else v for k, v in parameters.items()}
         )
 
     def prior_distribution(self) -> tfd.Distribution:
@@ -167,23 +156,11 @@ class LatentModel(GenerativeModel):
         """`features` `[..., F]` with c(y) appended, where the model is conditional."""
         if self.condition is None:
             return features
-        if y is None:
-            raise DataError(self._missing())
-        y = tf.cast(y, self.condition_spec.dtype)
-        batch = tf.shape(y)[: y.shape.rank - len(self.condition_shape)]
-        given = self.condition(tf.reshape(y, (-1, *self.condition_shape)), training=training)
+        given = self.given(y, training)
         # Under mixed precision z is of another type than what networks make.
-        given = tf.cast(_unflatten(given, batch), features.dtype)
+        given = tf.cast(given, features.dtype)
         shape = tf.concat([tf.shape(features)[:-1], tf.shape(given)[-1:]], axis=0)
         return tf.concat([features, tf.broadcast_to(given, shape)], axis=-1)
-
-    @property
-    def condition_spec(self) -> tf.TensorSpec | None:
-        """Shape and type of y; None without a condition."""
-        if self.condition is None:
-            return None
-        kind = tf.float32 if self.condition_shape else tf.int32
-        return tf.TensorSpec((None, *self.condition_shape), kind, name="y")
 
     def call(self, x, training=False):
         """Tensors only: `latent` `[B, D]`, the posterior's mean, and its `reconstruction`.
@@ -252,64 +229,10 @@ class LatentModel(GenerativeModel):
 
     # Data.
 
-    def fit(self, x=None, y=None, *args, **kwargs):
-        self._check_arrays(x, y)
-        validation = kwargs.get("validation_data")
-        if isinstance(validation, tuple):
-            self._check_arrays(*(*validation, None)[:2])
-        return super().fit(x, y, *args, **kwargs)
-
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        self._check_arrays(x, y)
-        return super().evaluate(x, y, *args, **kwargs)
-
-    def check(self, data) -> None:
-        super().check(data)
-        if self.condition is not None and isinstance(data, tf.data.Dataset):
-            x, y = _first_pair(data)
-            self.check_given(y, (len(x),))
-
     def check_values(self, x: np.ndarray) -> None:
         fault = self.likelihood.support.violation(x)
         if fault:
             raise DataError(fault)
-
-    def check_given(self, y, batch: Sequence[int]) -> None:
-        """Raises DataError unless `y` is what the condition takes; without one, anything goes.
-
-        Args:
-            y: of any type that numpy reads.
-            batch: shape of the examples, of which y has one each, or one for each of the last
-                dimensions.
-        """
-        if self.condition is None:
-            return
-        if y is None:
-            raise DataError(self._missing())
-        y = np.asarray(y)
-        own = y.ndim - len(self.condition_shape)
-        if y.shape != (*batch[len(batch) - own :], *self.condition_shape):
-            raise DataError(
-                f"{self.name} takes y of shape {[*batch, *self.condition_shape]}, but was given "
-                f"{list(y.shape)}"
-            )
-        if y.dtype.kind not in "biuf" or not np.isfinite(y).all():
-            raise DataError(f"{self.name} takes y of finite numbers, but was given others")
-        violation = getattr(self.condition, "violation", None)
-        if violation and (fault := violation(y)):
-            raise DataError(fault)
-
-    def _check_arrays(self, x, y) -> None:
-        """`check_given` of arrays; a data set's y is looked at by `check`."""
-        if isinstance(x, np.ndarray | tf.Tensor | list | tuple):
-            self.check_given(y, np.shape(x)[:1])
-
-    def _missing(self) -> str:
-        shape = ", ".join(map(str, ("B", *self.condition_shape)))
-        return (
-            f"{self.name} is conditional: give it y, of shape [{shape}], or data of (x, y), such "
-            "as zoo.data.load(NAME, labels=True) or `labels: true` in a config's `data:`"
-        )
 
     # Keras.
 
@@ -324,20 +247,6 @@ class LatentModel(GenerativeModel):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**deserialize_parts(config, custom_objects))
-
-
-def _first_pair(data: tf.data.Dataset) -> tuple[tf.Tensor, tf.Tensor | None]:
-    # As in the base, looking does not count as an epoch.
-    epoch = getattr(data, "epoch", None)
-    before = None if epoch is None else int(epoch.numpy())
-    first = next(iter(data.take(1)))
-    if epoch is not None:
-        epoch.assign(before)
-    return (*first, None)[:2] if isinstance(first, tuple) else (first, None)
-
-
-def _unflatten(x: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(x, tf.concat([batch, tf.shape(x)[1:]], axis=0))
 
 
 def _image(distribution: tfd.Distribution, seed: tf.Tensor, mean: bool) -> tf.Tensor:

@@ -2,19 +2,25 @@
 
 from zoo.networks.convolutional import ConvDecoder, ConvEncoder
 from zoo.networks.fully_convolutional import DownEncoder, UpDecoder
+from zoo.networks.gated_pixelcnn import GatedPixelCNN
+from zoo.networks.made import MADE
 from zoo.networks.masked import MaskedMLP
 from zoo.networks.mlp import MLP
 from zoo.networks.one_hot import OneHot
+from zoo.networks.pixelcnn import PixelCNN
 from zoo.networks.quantizer import VectorQuantizer
 from zoo.networks.residual import ResidualBlock, ResidualDecoder, ResidualEncoder
 
 __all__ = [
+    "MADE",
     "MLP",
     "ConvDecoder",
     "ConvEncoder",
     "DownEncoder",
+    "GatedPixelCNN",
     "MaskedMLP",
     "OneHot",
+    "PixelCNN",
     "ResidualBlock",
     "ResidualDecoder",
     "ResidualEncoder",

@@ -28,6 +28,14 @@ def positions(order: str, size: int, seed: int = 0) -> np.ndarray:
     return np.random.RandomState(seed).permutation(size)
 
 
+def hidden_degrees(width: int, size: int, has_context: bool) -> np.ndarray:
+    """The last place that each of `width` hidden units sees, ascending; -1: none."""
+    # The last place has no successor to inform. A unit that sees no element at all is of use where
+    # there is a context to see: without it the first element would get none.
+    degrees = np.arange(-1 if has_context else 0, size - 1)
+    return degrees[np.arange(width) * len(degrees) // width]
+
+
 @register
 class MaskedMLP(keras.layers.Layer):
     """Output i is a function of the elements that stand before i in the order, and of a context.
@@ -140,12 +148,9 @@ class MaskedMLP(keras.layers.Layer):
     def _masks(self, size: int, has_context: bool) -> list[np.ndarray]:
         """One matrix of 0 and 1 per layer, `[inputs, outputs]`."""
         places = positions(self.order, size, self.seed)
-        # The last place has no successor to inform. A unit that sees no element at all is of use
-        # where there is a context to see: without it the first element would get none.
-        degrees = np.arange(-1 if has_context else 0, size - 1)
         before, masks = places, []
         for width in self.units:
-            after = degrees[np.arange(width) * len(degrees) // width]
+            after = hidden_degrees(width, size, has_context)
             masks.append(before[:, np.newaxis] <= after)
             before = after
         masks.append(before[:, np.newaxis] < np.repeat(places, self.outputs))

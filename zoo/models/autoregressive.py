@@ -1,0 +1,221 @@
+"""Models whose density is a product of conditionals: exact, and drawn one step after the other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from zoo.errors import DataError
+from zoo.models.base import as_key
+from zoo.models.conditional import ConditionalModel
+from zoo.models.generation import Drawn, generate
+from zoo.models.parts import build_part, deserialize_parts, serialize_parts
+from zoo.networks.causal import CausalNetwork
+from zoo.noise import Seed
+from zoo.objectives.base import check_fits
+from zoo.objectives.likelihood import LikelihoodTerms, MaximumLikelihood
+from zoo.registration import register
+
+tfd = tfp.distributions
+
+
+@register
+class Autoregressive(ConditionalModel):
+    """p(x|y) = prod_i p(x_i | x_<i, y), each factor = likelihood(network(x, c(y))) at step i.
+
+    Args:
+        network: a causal network over x, such as `GatedPixelCNN`, `MADE` or `Transformer`.
+        likelihood: distribution layer over x, of elements that are independent given the features.
+        objective: over exact log-likelihoods; None: `MaximumLikelihood`.
+        condition: network from y to `[B, C]`, such as `OneHot`; None: the model takes no y.
+        condition_shape: of one y; `()` for a label.
+        seed: base of every random draw in training and validation.
+
+    Shapes: x `[B, *event]`, as the likelihood says.
+
+    Raises:
+        ValueError: parts that are none, or do not fit together.
+    """
+
+    likelihood_kind = "exact"
+    metric_names = ("log_likelihood",)
+    parts = ("network", "likelihood", "objective", "condition")
+
+    def __init__(
+        self,
+        network,
+        likelihood,
+        objective=None,
+        condition=None,
+        condition_shape: Sequence[int] = (),
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        if not isinstance(network, CausalNetwork):
+            raise ValueError(f"the network is {network!r}, not a causal one, such as GatedPixelCNN")
+        if not isinstance(likelihood, keras.Layer):
+            raise ValueError(f"the likelihood is {likelihood!r}, not a layer")
+        objective = MaximumLikelihood() if objective is None else objective
+        check_fits(objective, type(self))
+        super().__init__(likelihood.event_shape, condition, condition_shape, seed, **kwargs)
+        self.network, self.likelihood, self.objective = network, likelihood, objective
+        # Not autograph: it would wrap the errors of a wrong request.
+        self._generate = tf.function(self._draw, jit_compile=True, autograph=False)
+
+    def build(self, input_shape=None):
+        images = (None, *self.event_shape)
+        context = None if self.condition is None else self.build_condition()
+        if not self.network.built:
+            self.network.build(images, context)
+        build_part(self.likelihood, self.network.compute_output_shape(images))
+        self.built = True
+
+    # The density.
+
+    def features(self, x, y=None, training: bool = False) -> tf.Tensor:
+        """The network's output at every step, `[B, ..., F]`."""
+        seen = (
+            tf.cast(x, tf.float32) if self.network.takes_levels else self.likelihood.to_network(x)
+        )
+        context = None if self.condition is None else self.given(y, training)
+        return self.network(seen, context, training=training)
+
+    def distribution(self, x, y=None, training: bool = False) -> tfd.Distribution:
+        """prod_i p(. | x_<i, y): each element's distribution given the ones before it in x."""
+        parameters = self.likelihood(self.features(x, y, training))
+        return self.likelihood.distribution(parameters)
+
+    def terms(self, x, y=None, training=False, seed=None) -> LikelihoodTerms:
+        return LikelihoodTerms(self.distribution(x, y, training).log_prob(x))
+
+    def call(self, x, training=False):
+        """`log_prob` `[B]`; a conditional model takes `(x, y)`."""
+        x, y = x if isinstance(x, tuple | list) else (x, None)
+        return {"log_prob": self.distribution(x, y, training).log_prob(x)}
+
+    def log_prob(self, x, y=None, num_samples=None, seed=0) -> tf.Tensor:
+        """log p(x|y) `[B]` in nats, exact.
+
+        Raises:
+            DataError: another shape, values outside the support, or a missing y.
+        """
+        if tf.executing_eagerly():
+            self.check(x)
+            self.check_given(y, np.shape(x)[:1])
+        return self.distribution(tf.cast(x, tf.float32), y).log_prob(tf.cast(x, tf.float32))
+
+    # Drawing.
+
+    def sample(
+        self,
+        n: int,
+        y=None,
+        seed: Seed | None = None,
+        mean: bool = False,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+    ) -> tf.Tensor:
+        """n examples `[n, *event]`.
+
+        Args:
+            n: how many.
+            y: the condition of each, `[n, ...]`, where the model has one.
+            seed: repeats the draw; None draws anew each time.
+            mean: return E[x_i | x_<i] along the draw instead of the draw.
+            temperature: see `Likelihood.sharpened`.
+            top_k: likewise.
+
+        Raises:
+            DataError: no whole number, a missing y, or one that does not fit.
+            NotSupported: the likelihood cannot be sharpened.
+        """
+        drawn = self.draw(n, y, seed, temperature, top_k)
+        return self.distribution(drawn.x, y).mean() if mean else drawn.x
+
+    def draw(
+        self,
+        n: int,
+        y=None,
+        seed: Seed | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+    ) -> Drawn:
+        """As `sample`: the examples `x`, and `log_prob` `[n]`, the nats of their own draw."""
+        if isinstance(n, int | float) and (n != int(n) or n < 1):
+            raise DataError(f"a number of samples is a whole number from 1, not {n}")
+        nothing = np.zeros(self.event_shape, bool)
+        return self._filled(tf.zeros([n, *self.event_shape]), nothing, y, seed, temperature, top_k)
+
+    def complete(
+        self,
+        x,
+        known,
+        y=None,
+        seed: Seed | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+    ) -> tf.Tensor:
+        """Draws what is not known of x; the rest stays as it is.
+
+        What is drawn sees all that comes before it in the network's order, and nothing behind it:
+        a draw from p(unknown | known) where the known part comes first.
+
+        Args:
+            x: `[B, *event]`; unknown elements may have any value of the support.
+            known: bool, `[*event]` or what broadcasts to it; all channels of a pixel alike.
+            y, seed, temperature, top_k: as for `sample`.
+
+        Returns:
+            `[B, *event]`.
+
+        Raises:
+            DataError: another shape, values outside the support, or a mask that does not fit.
+        """
+        if tf.executing_eagerly():
+            self.check(x)
+        try:
+            known = np.broadcast_to(np.asarray(known, bool), self.event_shape)
+        except ValueError:
+            raise DataError(
+                f"known is a mask of shape {list(self.event_shape)}, not {list(np.shape(known))}"
+            ) from None
+        if not self.network.per_element and (known.all(-1) != known.any(-1)).any():
+            raise DataError("a pixel is drawn whole: all its channels are known, or none")
+        x = tf.cast(x, tf.float32)
+        return self._filled(x, known, y, seed, temperature, top_k).x
+
+    def _filled(self, x, known, y, seed, temperature, top_k) -> Drawn:
+        if temperature <= 0:
+            raise DataError(f"a temperature is above 0, not {temperature}")
+        if tf.executing_eagerly():
+            self.check_given(y, np.shape(x)[:1])
+        context = None if self.condition is None else self.given(y)
+        return self._generate(
+            x, tf.constant(known), context, as_key(seed, "sample"), float(temperature), top_k
+        )
+
+    def _draw(self, x, known, context, key, temperature, top_k) -> Drawn:
+        return generate(self.network, self.likelihood, x, known, context, key, temperature, top_k)
+
+    # Data and Keras.
+
+    def check_values(self, x: np.ndarray) -> None:
+        fault = self.likelihood.support.violation(x)
+        if fault:
+            raise DataError(fault)
+
+    def start_at(self, mean: np.ndarray) -> None:
+        self.likelihood.start_at(mean)
+
+    def get_config(self):
+        config = {"name": self.name, "seed": self.seed, **serialize_parts(self, self.parts)}
+        if self.condition is not None:
+            config["condition_shape"] = list(self.condition_shape)
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**deserialize_parts(config, custom_objects))

@@ -1,0 +1,84 @@
+"""Drawing from a product of conditionals, step by step, in one compiled loop."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from zoo.distributions.base import Likelihood
+from zoo.networks.causal import CausalNetwork
+from zoo.noise import fold
+
+
+class Drawn(NamedTuple):
+    """Examples `[B, *event]` and, in nats `[B]`, the log-probability of what was drawn of them."""
+
+    x: tf.Tensor
+    log_prob: tf.Tensor
+
+
+def generate(
+    network: CausalNetwork,
+    likelihood: Likelihood,
+    x: tf.Tensor,
+    known: tf.Tensor,
+    context: tf.Tensor | None,
+    key: tf.Tensor,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+) -> Drawn:
+    """Fills in what is not known, in the network's order, from its cached steps.
+
+    Args:
+        network: built.
+        likelihood: over the network's features.
+        x: `[B, *event]`; what is known stays, the rest is not looked at.
+        known: `[*event]`, true where x is known; all channels of a pixel alike.
+        context: `[B, C]` or None.
+        key: `int32[2]`, of the draws.
+        temperature: see `Likelihood.sharpened`.
+        top_k: likewise.
+
+    Returns:
+        The examples, and the sum over the drawn steps of the log-probability that the likelihood,
+        sharpened as asked, gave to what was drawn.
+    """
+    steps, numbers = network.steps, network.step_size
+    order = network.order
+    batch = tf.shape(x)[0]
+    # Step by step: [steps, B, numbers].
+    given = tf.transpose(tf.reshape(x, [-1, steps, numbers]), [1, 0, 2])
+    given = tf.cast(tf.gather(given, order), tf.float32)
+    fixed = tf.gather(tf.reshape(known, [steps, numbers])[:, 0], order)
+    # One step's features as the likelihood takes them: an image of one place.
+    ones = [1] * (len(network.event_shape) - (not network.per_element))
+
+    def body(index, state, previous, total, drawn):
+        features, state = network.step(state, previous, index, context)
+        parameters = likelihood(tf.reshape(features, [-1, *ones, features.shape[-1]]))
+        parameters = likelihood.sharpened(parameters, temperature, top_k)
+        here = likelihood.distribution(parameters)
+        value = tf.cast(here.sample(seed=fold(key, index)), tf.float32)
+        chosen = tf.where(fixed[index], tf.reshape(given[index], tf.shape(value)), value)
+        # The given ones may be anything, even what has no probability.
+        log_prob = tf.where(fixed[index], 0.0, here.log_prob(value))
+        flat = tf.reshape(chosen, [-1, numbers])
+        seen = flat if network.takes_levels else likelihood.to_network(flat)
+        seen = tf.cast(seen, previous.dtype)
+        return index + 1, state, seen, total + log_prob, drawn.write(index, flat)
+
+    _, _, _, total, drawn = tf.while_loop(
+        lambda index, *_: index < steps,
+        body,
+        (
+            tf.constant(0),
+            network.start(batch, context),
+            tf.zeros([batch, numbers], network.compute_dtype),
+            tf.zeros([batch]),
+            tf.TensorArray(tf.float32, steps, element_shape=[None, numbers]),
+        ),
+        parallel_iterations=1,
+    )
+    in_place = tf.gather(drawn.stack(), np.argsort(order))
+    x = tf.reshape(tf.transpose(in_place, [1, 0, 2]), [-1, *network.event_shape])
+    return Drawn(x, total)
