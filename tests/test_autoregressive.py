@@ -9,7 +9,7 @@ import tensorflow as tf
 from zoo.distributions import IndependentBernoulli, IndependentCategorical
 from zoo.errors import DataError, NotSupported
 from zoo.models import Autoregressive
-from zoo.networks import MADE, MLP, GatedPixelCNN, OneHot, PixelCNN
+from zoo.networks import MADE, MLP, GatedPixelCNN, OneHot, PixelCNN, PixelCNNPP
 
 GREY, COLOUR = (3, 3, 1), (2, 2, 3)
 # Names of the cases, each a network and the shape of its images.
@@ -21,6 +21,9 @@ CASES = {
     "masked": (lambda: PixelCNN(4, 2, units=4), GREY),
     "masked, colour": (lambda: PixelCNN(6, 2, first_kernel=3, units=6), COLOUR),
     "masked, reversed": (lambda: PixelCNN(6, 1, units=6, order="reversed"), COLOUR),
+    "++": (lambda: PixelCNNPP(4, 1, levels=2), (4, 4, 1)),
+    "++, one level": (lambda: PixelCNNPP(4, 2, levels=1, order="reversed"), GREY),
+    "++, colour": (lambda: PixelCNNPP(4, 2, levels=2), COLOUR),
     "made": (lambda: MADE([30, 40], 2), GREY),
     "made, narrow": (lambda: MADE([5, 4], 1), GREY),
     "made, one layer": (lambda: MADE([30], 1, order="reversed"), COLOUR),
@@ -129,7 +132,7 @@ def test_cached_features_are_those_of_the_whole_pass(case):
     state, previous = network.start(4, context), np.zeros_like(flat[:, 0])
     for index, place in enumerate(network.order):
         features, state = network.step(state, previous, tf.constant(index), context)
-        np.testing.assert_allclose(features, whole[:, place], atol=1e-4)
+        np.testing.assert_allclose(features, whole[:, place], rtol=1e-4, atol=1e-4)
         previous = flat[:, place]
 
 

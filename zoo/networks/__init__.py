@@ -8,10 +8,14 @@ from zoo.networks.masked import MaskedMLP
 from zoo.networks.mlp import MLP
 from zoo.networks.one_hot import OneHot
 from zoo.networks.pixelcnn import PixelCNN
+from zoo.networks.pixelcnn_pp import PixelCNNPP
 from zoo.networks.quantizer import VectorQuantizer
+from zoo.networks.recurrent import GRU
 from zoo.networks.residual import ResidualBlock, ResidualDecoder, ResidualEncoder
+from zoo.networks.transformer import Transformer
 
 __all__ = [
+    "GRU",
     "MADE",
     "MLP",
     "ConvDecoder",
@@ -21,9 +25,11 @@ __all__ = [
     "MaskedMLP",
     "OneHot",
     "PixelCNN",
+    "PixelCNNPP",
     "ResidualBlock",
     "ResidualDecoder",
     "ResidualEncoder",
+    "Transformer",
     "UpDecoder",
     "VectorQuantizer",
 ]

@@ -146,7 +146,7 @@ class GatedPixelCNN(PixelNetwork):
     def start(self, batch, context):
         size = (batch, self.height, self.columns)
         return {
-            "pixels": self.blank(batch),
+            "pixels": self.blank(batch, self.event_shape[-1]),
             "vertical": [layer.vertical.memory(*size) for layer in self.gated],
             "horizontal": [layer.horizontal.memory(batch, 1, self.columns) for layer in self.gated],
             "links": [
@@ -160,7 +160,7 @@ class GatedPixelCNN(PixelNetwork):
         pixels = self.drawn(state["pixels"], previous, index)
         vertical, links = tf.cond(
             tf.equal(j, 0),
-            lambda: self._row(state["vertical"], self.row_above(pixels, i), i, context),
+            lambda: self._row(state["vertical"], self.row_of(pixels, i), i, context),
             lambda: (state["vertical"], state["links"]),
         )
         h = tf.where(tf.equal(j, 0), tf.zeros_like(previous), previous)

@@ -63,15 +63,14 @@ class PixelNetwork(CausalNetwork):
 
     # The pixels drawn so far, `[W + H W, B, C]`: a row of zeros, then the image.
 
-    def blank(self, batch: int | tf.Tensor) -> tf.Tensor:
-        channels = self.event_shape[-1]
+    def blank(self, batch: int | tf.Tensor, channels: int) -> tf.Tensor:
         return tf.zeros([(self.height + 1) * self.columns, batch, channels], self.compute_dtype)
 
     def drawn(self, pixels: tf.Tensor, previous: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         """`pixels` with that of the step before `index`; at step 0, a zero into the row of them."""
         return remember(pixels, previous, index + self.columns - 1)
 
-    def row_above(self, pixels: tf.Tensor, i: tf.Tensor) -> tf.Tensor:
+    def row_of(self, pixels: tf.Tensor, i: tf.Tensor) -> tf.Tensor:
         """The row i - 1 `[W, B, C]`; zeros above the first."""
         return tf.slice(pixels, [i * self.columns, 0, 0], [self.columns, -1, -1])
 
