@@ -12,6 +12,7 @@ CHECKSUMS: dict[str, str] = {
     "gaussian_vae.frey_faces": "be6301149c0f83a49bbd08c3d6c1f7e5abed825abc1752f4d9d252aad4aea7da",
     "mmd_vae.mnist": "1cbc0b5c2f4c6a8bfa5e3d97a7a34a3dab64e441bb03b17cf692e959b7c60e26",
     "sparse_ae.mnist": "3c36cbaaedfbec4feab3de9beb7856eb0fea0ba95eba1cf5e7c354a339cbd52c",
+    "tc_vae.shapes": "de5318a49133ff4e0ee72840318fe7de28b636dbf086d4ead528d365b8a59148",
     "vae.digits": "03bdac6aaf2b0d2337690830e4e3b7143b192be70d99c96be528bbd84dfdc3c1",
     "vae.mnist": "2bfbebdfbebd7af93ed37f3be6ab337a0a647d80611f2ef2e6ada4920a796fdd",
     "vae.toy": "45c8639a470865221680c0c917d33843df79bdfd8db47b419f2673563168380b",
