@@ -152,21 +152,82 @@ def test_a_damaged_prepared_set_says_so(video, empty):
 
 def test_shakespeare_reads_back():
     splits = load("shakespeare", length=100, batch_size=10)
-    text = "".join(shakespeare.decode(row) for row in images(splits.test)[:2])
-    assert text.isprintable() is False and len(text) == 200
+    vocabulary = data.vocabulary("shakespeare", length=100)
+    text = "".join(vocabulary.decode(row) for row in images(splits.test)[:2])
+    assert text.startswith("rance ta'en\nAs shall with either part's agreement stand?\n")
     counts = [data.description(s).count for s in splits]
-    assert counts == [1_003_854 // 100, 55_770 // 100, 55_770 // 100]
-    assert data.description(splits.train).levels == 65 == len(set(shakespeare.VOCABULARY))
-    with pytest.raises(DataError, match="longer than the validation text"):
+    assert counts == [10_038 - 501, 501, 557]
+    assert data.description(splits.train).levels == 65 == len(vocabulary)
+    with pytest.raises(DataError, match="its test text has 55770 characters, and needs 60000"):
         data.load("shakespeare", length=60_000)
 
 
-def test_the_vocabulary_is_in_order_and_invertible():
-    assert sorted(shakespeare.VOCABULARY) == list(shakespeare.VOCABULARY)
+def test_shakespeare_is_not_selected_on_what_is_reported():
+    load("shakespeare")
+    whole = {"length": 1, "valid": 0}
+    pool = data.stream("shakespeare", **whole)
+    assert len(pool) == 1_003_854
+    last, last_tenth = (
+        data.stream("shakespeare", "test", test=t, **whole) for t in ("test", "last_tenth")
+    )
+    assert len(last) == 55_770 and len(last_tenth) == 111_540
+    np.testing.assert_array_equal(last_tenth[-len(last) :], last)
+    # The text goes on where the last tenth begins, and the validation set ends there.
+    valid = data.stream("shakespeare", "valid", length=1)
+    np.testing.assert_array_equal(valid, pool[-len(valid) :])
+    assert len(valid) == 1_003_854 // 20
+    joint = data.vocabulary("shakespeare").decode(np.concatenate([valid[-7:], last_tenth[:8]]))
+    assert joint == "es here?\n\nGREMI"
+
+
+def test_the_versions_of_shakespeare_tell_its_numbers_apart():
+    load("shakespeare")
+    options = ({}, {"length": 64}, {"unit": "words"}, {"test": "last_tenth"})
+    options = (*options, {"unit": "words", "min_count": 3})
+    versions = {data.description(data.load("shakespeare", **o).test).version for o in options}
+    assert len(versions) == 5
+    assert "1.0.0@length=128,unit=words,min_count=2,test=test" in versions
+
+
+def test_words_of_shakespeare():
+    load("shakespeare")
+    options = {"unit": "words", "length": 16}
+    splits, vocabulary = load("shakespeare", **options), data.vocabulary("shakespeare", **options)
+    assert data.description(splits.train).levels == len(vocabulary) == 6863
+    text = vocabulary.decode(next(iter(splits.test))[0].numpy())
+    assert text.startswith("<unk> ta'en\nAs shall with either <unk> <unk> stand?\n")
+    # Two uses in what is trained on make a word known; those in the validation set do not count.
+    train = data.stream("shakespeare", "train", unit="words", length=1)
+    counts = np.bincount(train, minlength=6863)
+    assert counts[:-1].min() == 2
+    assert data.stream("shakespeare", "valid", unit="words", length=1).max() == 6862
+
+
+def test_the_vocabulary_is_in_order_and_invertible(empty):
+    # Known without the text, so that a trained model's samples can be read anywhere.
+    vocabulary = data.vocabulary("shakespeare")
+    assert sorted(vocabulary.symbols) == list(vocabulary.symbols)
+    assert vocabulary == shakespeare.CHARACTERS and vocabulary.unknown is None
     line = "First Citizen:\nBefore we proceed any further, hear me speak."
-    assert shakespeare.decode(shakespeare.encode(line)) == line
-    with pytest.raises(DataError, match="%"):
-        shakespeare.encode("100 %")
+    assert vocabulary.decode(vocabulary.encode(line)) == line
+    with pytest.raises(DataError, match="'%', '0', '1'"):
+        vocabulary.encode("100 %")
+
+
+@pytest.mark.parametrize(
+    "options, match",
+    [
+        ({"test": "valid"}, "test='valid' is unknown; did you mean: "),
+        ({"min_count": 2}, 'min_count is for unit="words"'),
+        ({"unit": "letters"}, "unit='letters' is unknown"),
+        ({"length": 0}, "length must be"),
+        ({"size": 3}, "shakespeare takes no argument 'size'"),
+    ],
+)
+def test_options_that_shakespeare_has_not(options, match):
+    for take in (data.load, data.vocabulary):
+        with pytest.raises(DataError, match=match):
+            take("shakespeare", **options)
 
 
 def test_spoken_digits_are_split_by_recording():

@@ -133,7 +133,8 @@ def line(record: Mapping[str, Any]) -> str:
     if "gap" in record:
         kinds.append(f"gap to the ELBO measured on {record['gap']['subset']} examples")
     if "bits_per_dim" in record:
-        text += f" ({record['bits_per_dim']:.4f} bits/dim; {', '.join(kinds)})"
+        bits = f"{record['bits_per_dim']:.4f} bits/{record.get('element', 'dim')}"
+        text += f" ({bits}; {', '.join(kinds)})"
     return text
 
 

@@ -79,10 +79,11 @@ def built(section: Any) -> "GenerativeModel":
         ConfigError: the section names no model, or one that memory cannot take.
     """
     from zoo.models.base import GenerativeModel
+    from zoo.models.counted import CountedModel
 
     with in_memory():
         model = registration.build(section, ("model",))
-        if not isinstance(model, GenerativeModel):
+        if not isinstance(model, GenerativeModel | CountedModel):
             raise ConfigError(f"model: {section[TYPE]} is a part, not a model", ("model", TYPE))
         model.ensure_built()
     return model
@@ -230,6 +231,8 @@ def _plain(value: Any, what: str) -> Any:
 
 def _bytes(model: "keras.Model") -> int:
     """At least what the weights file takes: HDF5 adds some kilobytes to each variable."""
+    if not hasattr(model, "weights"):
+        return 8 * model.count_params()
     return sum(8 * math.prod(v.shape) + 8192 for v in model.weights)
 
 

@@ -68,7 +68,8 @@ def _run(args: argparse.Namespace) -> None:
             if not (directory / CONFIG).is_file():
                 raise
             raise KeyboardInterrupt(storing.resume_hint(directory)) from interrupt
-    say(f"{directory}: the weights of epoch {run.selected_epoch}; next: zoo evaluate {directory}")
+    done = f"the weights of epoch {run.selected_epoch}" if run.log else "counted"
+    say(f"{directory}: {done}; next: zoo evaluate {directory}")
 
 
 def _require_same(named: configuration.Config, begun: configuration.Config, at: Path) -> None:

@@ -3,8 +3,20 @@
 train, valid, test = zoo.data.load("mnist", binarize="dynamic")
 """
 
-from zoo.data.catalogue import image_shape, names
+from zoo.data.catalogue import image_shape, names, stream, vocabulary
 from zoo.data.descriptions import Description, description
 from zoo.data.loading import Splits, from_array, load
+from zoo.data.text import Vocabulary
 
-__all__ = ["Description", "Splits", "description", "from_array", "image_shape", "load", "names"]
+__all__ = [
+    "Description",
+    "Splits",
+    "Vocabulary",
+    "description",
+    "from_array",
+    "image_shape",
+    "load",
+    "names",
+    "stream",
+    "vocabulary",
+]

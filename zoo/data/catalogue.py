@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from zoo.data import (
+    checks,
     digits,
     folder,
     frey_faces,
@@ -11,6 +14,7 @@ from zoo.data import (
     shakespeare,
     shapes,
     spoken_digits,
+    text,
     tfds_sets,
     toy,
 )
@@ -20,10 +24,17 @@ from zoo.registration import nearest, parameters
 
 
 class Named(NamedTuple):
-    """How to make a set, and its examples' shape where no file or argument decides on it."""
+    """How to make a set.
+
+    Args:
+        make: makes it.
+        event_shape: its examples' shape, where no file or argument decides on it.
+        vocabulary: of a text, where that can be had for less than the whole set.
+    """
 
     make: Callable[..., Collection]
     event_shape: tuple[int, ...] | None
+    vocabulary: Callable[..., text.Vocabulary] | None = None
 
 
 SETS: dict[str, Named] = {
@@ -32,7 +43,7 @@ SETS: dict[str, Named] = {
     "frey_faces": Named(frey_faces.frey_faces, (28, 20, 1)),
     "mnist": Named(tfds_sets.mnist, (28, 28, 1)),
     "points": Named(points.points, (2,)),
-    "shakespeare": Named(shakespeare.shakespeare, None),
+    "shakespeare": Named(shakespeare.shakespeare, None, shakespeare.vocabulary),
     "shapes": Named(shapes.shapes, (64, 64, 1)),
     "spoken_digits": Named(spoken_digits.spoken_digits, None),
     "toy": Named(toy.toy, (4, 4, 1)),
@@ -41,12 +52,14 @@ SETS: dict[str, Named] = {
 # NAME:WHICH, where WHICH is the first argument.
 FAMILIES: dict[str, Callable[..., Collection]] = {
     "folder": folder.folder,
+    "text": text.text_file,
     "tfds": tfds_sets.tfds_images,
 }
+_FORMS = ("folder:PATH", "text:PATH", "tfds:NAME")
 
 
 def names() -> list[str]:
-    """The known data sets; `folder:PATH` and `tfds:NAME` come on top."""
+    """The known data sets; `folder:PATH`, `text:PATH` and `tfds:NAME` come on top."""
     return sorted(SETS)
 
 
@@ -54,7 +67,7 @@ def collection(name: str, options: dict[str, Any]) -> Collection:
     """Makes a set.
 
     Args:
-        name: of `names()`, or `folder:PATH`, or `tfds:NAME`.
+        name: of `names()`, or `folder:PATH`, `text:PATH` or `tfds:NAME`.
         options: the set's own arguments.
 
     Raises:
@@ -66,18 +79,70 @@ def collection(name: str, options: dict[str, Any]) -> Collection:
     elif name in SETS:
         make, fixed = SETS[name].make, []
     else:
-        forms = [*names(), *(f"{f}:{'PATH' if f == 'folder' else 'NAME'}" for f in FAMILIES)]
-        raise DataError(f"no data set {name!r}; did you mean: {nearest(name, forms)}?")
-    valid = parameters(make)[len(fixed) :]
-    for key in options:
-        if key not in valid:
-            raise DataError(
-                f"{name} takes no argument {key!r}; beside load's own: {', '.join(valid) or 'none'}"
-            )
+        near = nearest(name, [*names(), *_FORMS])
+        raise DataError(f"no data set {name!r}; did you mean: {near}?")
+    _check_options(name, options, parameters(make)[len(fixed) :])
     return make(*fixed, **options)
+
+
+def vocabulary(name: str, **options: Any) -> text.Vocabulary:
+    """What the numbers of a set of texts mean: `vocabulary(name).decode(x)` is text.
+
+    Args:
+        name: of a text, such as "shakespeare" or `text:PATH`.
+        **options: the set's own arguments, as `load` was given them.
+
+    Raises:
+        DataError: as for `load`, or the set is no text.
+    """
+    known = SETS[name].vocabulary if name in SETS else None
+    if known is not None:
+        _check_options(name, options, parameters(known))
+        return known(**options)
+    found = collection(name, options)
+    if not isinstance(found, text.TextCollection):
+        raise text.NoText(f"{name} is no text, so it has no vocabulary")
+    return found.vocabulary
+
+
+def stream(
+    name: str, split: str = "train", *, valid: int | None = None, **options: Any
+) -> np.ndarray:
+    """A split of a set of sequences, in order and joined: integers `[N]`.
+
+    Args:
+        name: of a set whose examples follow each other, such as "shakespeare" or `text:PATH`.
+        split: "train", "valid" or "test".
+        valid: how many of the last training sequences are held out; default: as `load` has it.
+        **options: the set's own arguments; `length=1` loses no end of a text.
+
+    Raises:
+        DataError: as for `load`, or the set is no text, or has no such split.
+    """
+    found = collection(name, options)
+    if not isinstance(found, text.TextCollection):
+        raise text.NoText(f"{name} is no text: its examples do not follow each other")
+    held_out = checks.held_out(found.valid if valid is None else valid, found.pool.count, name)
+    kept = found.pool.count - held_out
+    splits = {
+        "train": found.pool.part(0, kept),
+        "valid": found.pool.part(kept, found.pool.count),
+        "test": found.test,
+    }
+    if split not in splits:
+        raise DataError(f"split={split!r} is unknown; did you mean: {nearest(split, [*splits])}?")
+    return splits[split].numpy().reshape(-1)
 
 
 def image_shape(name: str, **options: Any) -> tuple[int, ...]:
     """The shape of one example, such as `(28, 28, 1)`; sets of one known shape are not read."""
     known = SETS[name].event_shape if name in SETS and not options else None
     return known or collection(name, options).pool.event_shape
+
+
+def _check_options(name: str, options: dict[str, Any], valid: list[str]) -> None:
+    for key in options:
+        if key not in valid:
+            raise DataError(
+                f"{name} takes no argument {key!r}; beside load's own: {', '.join(valid) or 'none'}"
+            )

@@ -1,58 +1,97 @@
 """`shakespeare`: a million characters of Shakespeare's plays, as sequences of integers.
 
-TFDS's `tiny_shakespeare`: the first 90 % of the text to train on, 5 % to validate, 5 % to test.
+TFDS's `tiny_shakespeare` cuts the text into train (the first 90 %), validation (5 %) and test
+(5 %). Published numbers are about the last 5 %, or about the last tenth, the last two together. So
+nothing is selected on TFDS's validation text: what is held out for validation is the end of its
+training text.
+
 Reference: Karpathy, "The unreasonable effectiveness of recurrent neural networks", 2015.
 """
 
 import string
 
-import numpy as np
-
-from zoo.data import checks
-from zoo.data.source import Collection, from_memory
+from zoo.data import text
 from zoo.data.tfds_sets import prepared
 from zoo.errors import DataError
+from zoo.registration import nearest
 
 # In the order of their code points: a character's number is its place here.
-VOCABULARY = "\n !$&',-.3:;?" + string.ascii_uppercase + string.ascii_lowercase
+CHARACTERS = text.Vocabulary(
+    "characters", tuple("\n !$&',-.3:;?" + string.ascii_uppercase + string.ascii_lowercase)
+)
+TESTS = {"test": ("test",), "last_tenth": ("validation", "test")}
+# The last of so many training sequences are the validation set.
+_HELD_OUT = 20
 
 
-def shakespeare(*, length: int = 128, download: bool = False) -> Collection:
-    """Sequences `[length]` of the integers 0 .. 64, one after the other, without a short last one.
+def shakespeare(
+    *,
+    length: int = 128,
+    unit: str = "characters",
+    min_count: int | None = None,
+    test: str = "test",
+    download: bool = False,
+) -> text.TextCollection:
+    """Sequences `[length]`, one after the other, without a short last one.
+
+    Characters are the integers 0 .. 64. Words are those that the training text (without the
+    validation set) has often enough, and one symbol for all others.
 
     Args:
-        length: characters in a sequence.
+        length: characters or words in a sequence.
+        unit: "characters" or "words".
+        min_count: how often the training text must have a word for it to be known; default: 2.
+        test: "test": the last 5 % of the text; "last_tenth": the last 10 %.
         download: let TFDS fetch and prepare the text.
+
+    Raises:
+        DataError: the text is not at hand, too short for `length`, or an option is out of range.
     """
-    checks.whole_number("length", length, low=1)
+    counted = _options(length, unit, min_count, test)
     builder = prepared("tiny_shakespeare", "shakespeare", download=download)
-    lots = {}
-    for split in ("train", "validation", "test"):
-        (example,) = builder.as_dataset(split=split).as_numpy_iterator()
-        numbers = encode(example["text"].decode("utf-8"))
-        count = len(numbers) // length
-        if not count:
-            raise DataError(f"length={length} is longer than the {split} text of {len(numbers)}")
-        lots[split] = numbers[: count * length].reshape(count, length)
-    levels = len(VOCABULARY)
-    return Collection(
-        name="shakespeare",
-        version=f"{builder.version}@{length}",
-        pool=from_memory(np.concatenate([lots["train"], lots["validation"]]), levels=levels),
-        test=from_memory(lots["test"], levels=levels),
-        valid=len(lots["validation"]),
+    pool = text.pieces(_read(builder, "train"), unit)
+    last = text.pieces("".join(_read(builder, split) for split in TESTS[test]), unit)
+    known = CHARACTERS
+    if unit == "words":
+        known = text.Vocabulary.of(text.trained_on(pool, _HELD_OUT), unit, counted)
+    return text.collection(
+        "shakespeare",
+        f"{builder.version}@{text.described(length, unit, counted)},test={test}",
+        pool=pool,
+        test=last,
+        vocabulary=known,
+        length=length,
+        one_in=_HELD_OUT,
     )
 
 
-def encode(text: str) -> np.ndarray:
-    """Characters -> `uint8 [len(text)]`, their places in `VOCABULARY`."""
-    place = {character: i for i, character in enumerate(VOCABULARY)}
-    unknown = sorted(set(text) - set(VOCABULARY))
-    if unknown:
-        raise DataError(f"not in the vocabulary of shakespeare: {''.join(unknown)!r}")
-    return np.fromiter((place[c] for c in text), np.uint8, len(text))
+def vocabulary(
+    *,
+    length: int = 128,
+    unit: str = "characters",
+    min_count: int | None = None,
+    test: str = "test",
+    download: bool = False,
+) -> text.Vocabulary:
+    """What the numbers of `shakespeare` mean; its characters are known without the text."""
+    _options(length, unit, min_count, test)
+    if unit == "characters":
+        return CHARACTERS
+    return shakespeare(
+        length=length, unit=unit, min_count=min_count, test=test, download=download
+    ).vocabulary
 
 
-def decode(numbers: np.ndarray) -> str:
-    """Integers or whole floats `[T]` -> text."""
-    return "".join(VOCABULARY[int(i)] for i in numbers)
+def _options(length: int, unit: str, min_count: int | None, test: str) -> int:
+    """Refuses options that do not fit; returns the resolved `min_count`."""
+    counted = text.options(length, unit, min_count)
+    if unit == "characters" and counted != 1:
+        raise DataError('min_count is for unit="words": shakespeare has 65 characters, all known')
+    if test not in TESTS:
+        raise DataError(f"test={test!r} is unknown; did you mean: {nearest(test, [*TESTS])}?")
+    return counted
+
+
+def _read(builder, split: str) -> str:
+    (example,) = builder.as_dataset(split=split).as_numpy_iterator()
+    return example["text"].decode("utf-8")

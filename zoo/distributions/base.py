@@ -193,6 +193,10 @@ class Likelihood(DistributionLayer):
         """
         raise NotSupported(f"{type(self).__name__} cannot start at the mean of the data")
 
+    def counted(self, x: tf.Tensor) -> tf.Tensor:
+        """How many elements of each example `[B, *event_shape]` have a probability, `[B]`."""
+        return tf.fill([tf.shape(x)[0]], float(math.prod(self.event_shape)))
+
     def sharpened(
         self, parameters: Mapping[str, tf.Tensor], temperature: float, top_k: int | None
     ) -> Mapping[str, tf.Tensor]:

@@ -1,5 +1,6 @@
 """Images of integer levels, 0 to levels - 1."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import tensorflow_probability as tfp
 
 from zoo.distributions.base import Likelihood, Shape, Support
 from zoo.errors import DataError
+from zoo.numerics import sum_event
 from zoo.registration import register
 
 tfd = tfp.distributions
@@ -46,6 +48,15 @@ class LevelsLikelihood(Likelihood):
         return {**super().get_config(), "levels": self.levels}
 
 
+class _Padded(tfd.Categorical):
+    """A value of `levels` is no value: it has the log-probability 0, and is never drawn."""
+
+    def _log_prob(self, k: tf.Tensor) -> tf.Tensor:
+        outside = tf.equal(tf.cast(k, tf.float32), self.logits.shape[-1])
+        inside = super()._log_prob(tf.where(outside, tf.zeros_like(k), k))
+        return tf.where(outside, 0.0, inside)
+
+
 @register
 class IndependentCategorical(LevelsLikelihood):
     """Independent elements, any distribution over the levels.
@@ -55,6 +66,8 @@ class IndependentCategorical(LevelsLikelihood):
     Args:
         event_shape: shape of one image, such as `[8, 8, 1]`.
         levels: how many values an element can take, 2 or more.
+        padding: whether an element may also be `levels`, which says that it is no part of the
+            example: it counts nothing, so that `log_prob` is that of the rest given its length.
         **kwargs: `name` and `trainable`, as for any Keras layer.
 
     Support: the integers 0 to levels - 1. Parameters: `levels` logits per element.
@@ -69,9 +82,23 @@ class IndependentCategorical(LevelsLikelihood):
     as discrete variables". Departures: none.
     """
 
+    def __init__(
+        self, event_shape: Sequence[int], levels: int, padding: bool = False, **kwargs: Any
+    ):
+        super().__init__(event_shape, levels, **kwargs)
+        self.padding = padding
+
     @property
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"logits": (*self.event_shape, self.levels)}
+
+    @property
+    def support(self) -> Support:
+        return dataclasses.replace(super().support, high=self.levels - 1 + self.padding)
+
+    def counted(self, x: tf.Tensor) -> tf.Tensor:
+        within = tf.cast(tf.less(x, self.levels), tf.float32)
+        return sum_event(within) if self.padding else super().counted(x)
 
     def sharpened(self, parameters, temperature, top_k):
         if top_k is not None and not 1 <= top_k <= self.levels:
@@ -83,5 +110,9 @@ class IndependentCategorical(LevelsLikelihood):
         return {**parameters, "logits": logits}
 
     def distribution(self, parameters: Mapping[str, tf.Tensor]) -> tfd.Distribution:
-        pixels = tfd.Categorical(logits=parameters["logits"], dtype=tf.float32, validate_args=False)
+        kind = _Padded if self.padding else tfd.Categorical
+        pixels = kind(logits=parameters["logits"], dtype=tf.float32, validate_args=False)
         return tfd.Independent(pixels, len(self.event_shape))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "padding": self.padding}

@@ -11,6 +11,7 @@ import numpy as np
 
 import zoo.data
 from zoo.evaluation.baselines import DENSITIES, measure_baseline
+from zoo.evaluation.lossless import measure_webp
 from zoo.evaluation.quantization import measure_pca_coded
 from zoo.evaluation.reconstruction import codes_and_images, corrupted, corruption_of
 from zoo.evaluation.representation import pca_error
@@ -61,12 +62,18 @@ def _restoration(model, load: Load, options: Mapping[str, Any]) -> dict[str, Res
     return {f"{k}.{level:g}": r for k, v in found.items() for level, r in v.items()}
 
 
+def _webp(model, load: Load, options: Mapping[str, Any]) -> dict[str, Result]:
+    """Lossless WebP of the same images."""
+    return {"": measure_webp(load(values="levels").test)}
+
+
 COMPARISONS: dict[str, Comparison] = {
     **{name: _density(name) for name in DENSITIES},
     "pca": _pca,
     "pca_active": _pca_active,
     "pca_coded": _pca_coded,
     "restoration": _restoration,
+    "webp": _webp,
 }
 
 

@@ -98,17 +98,19 @@ class LikelihoodResult(Result):
 
     Attributes:
         kind: "exact", "elbo" (a lower bound), or "importance" (a lower bound by K samples).
-        dimensions: numbers per example.
+        dimensions: numbers per example; of examples of different lengths, the mean.
         num_samples: K of an importance estimate.
         log_levels: for densities of data scaled from levels to [0, 1], the log of the levels.
+        element: what a dimension is: "dim", "char", "word" or "sample".
         gap: where only the ELBO covers the whole set: how the estimate's gap to it was measured.
     """
 
     kind: str = EXACT
-    dimensions: int = 1
+    dimensions: float = 1
     num_samples: int | None = None
     log_levels: float = 0.0
     gap: Mapping[str, Any] | None = None
+    element: str = "dim"
 
     PROTOCOL = (*Result.PROTOCOL, "kind", "num_samples", "gap_subset")
 
@@ -129,7 +131,8 @@ class LikelihoodResult(Result):
         samples = f", K={self.num_samples}" if self.num_samples else ""
         return (
             f"{self.value:.3f} +- {self.standard_error:.3f} nats "
-            f"({self.bits_per_dim:.4f} bits/dim; {self.kind}{samples}; {self.count} examples)"
+            f"({self.bits_per_dim:.4f} bits/{self.element}; {self.kind}{samples}; "
+            f"{self.count} examples)"
         )
 
 

@@ -7,6 +7,7 @@ from zoo.models.classifier import Classifier
 from zoo.models.density import Density
 from zoo.models.factor_vae import FactorVAE
 from zoo.models.latent import LatentModel
+from zoo.models.ngram import NGram
 from zoo.models.optimizers import OPTIMIZERS
 from zoo.models.vae import VAE
 from zoo.models.vq_vae import VQVAE
@@ -22,4 +23,5 @@ __all__ = [
     "FactorVAE",
     "GenerativeModel",
     "LatentModel",
+    "NGram",
 ]

@@ -8,15 +8,16 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.errors import DataError
+from zoo.errors import DataError, NotSupported
 from zoo.models.base import as_key
 from zoo.models.conditional import ConditionalModel
 from zoo.models.generation import Drawn, generate
 from zoo.models.parts import build_part, deserialize_parts, serialize_parts
 from zoo.networks.causal import CausalNetwork
-from zoo.noise import Seed
+from zoo.noise import Seed, fold
 from zoo.objectives.base import check_fits
 from zoo.objectives.likelihood import LikelihoodTerms, MaximumLikelihood
+from zoo.objectives.schedules import Ramp, checked, value_at
 from zoo.registration import register
 
 tfd = tfp.distributions
@@ -32,12 +33,18 @@ class Autoregressive(ConditionalModel):
         objective: over exact log-likelihoods; None: `MaximumLikelihood`.
         condition: network from y to `[B, C]`, such as `OneHot`; None: the model takes no y.
         condition_shape: of one y; `()` for a label.
+        own_draws: share of the elements that the network is shown, in training, as the model would
+            draw them in their place (scheduled sampling), a number or a `Ramp` over steps.
         seed: base of every random draw in training and validation.
 
     Shapes: x `[B, *event]`, as the likelihood says.
 
     Raises:
-        ValueError: parts that are none, or do not fit together.
+        ValueError: parts that are none, or do not fit together; a share that is none.
+
+    Reference of scheduled sampling: Bengio et al. 2015, arXiv 1506.03099. Departure: draws come
+    from a pass that saw the true elements, so that all steps run at once (Mihaylova and Martins
+    2019, arXiv 1906.07651).
     """
 
     likelihood_kind = "exact"
@@ -51,6 +58,7 @@ class Autoregressive(ConditionalModel):
         objective=None,
         condition=None,
         condition_shape: Sequence[int] = (),
+        own_draws: float | Ramp = 0.0,
         seed: int = 0,
         **kwargs: Any,
     ):
@@ -62,6 +70,7 @@ class Autoregressive(ConditionalModel):
         check_fits(objective, type(self))
         super().__init__(likelihood.event_shape, condition, condition_shape, seed, **kwargs)
         self.network, self.likelihood, self.objective = network, likelihood, objective
+        self.own_draws = checked("own_draws", own_draws)
         # Not autograph: it would wrap the errors of a wrong request.
         self._generate = tf.function(self._draw, jit_compile=True, autograph=False)
 
@@ -89,7 +98,15 @@ class Autoregressive(ConditionalModel):
         return self.likelihood.distribution(parameters)
 
     def terms(self, x, y=None, training=False, seed=None) -> LikelihoodTerms:
-        return LikelihoodTerms(self.distribution(x, y, training).log_prob(x))
+        shown = x if not training or self.own_draws == 0 else self._mixed(x, y, seed)
+        return LikelihoodTerms(self.distribution(shown, y, training).log_prob(x))
+
+    def _mixed(self, x, y, seed) -> tf.Tensor:
+        """x with a share of its elements drawn by the model, each given the true ones before it."""
+        drawn = self.distribution(x, y).sample(seed=fold(seed, "own draws"))
+        share = value_at(self.own_draws, self.train_steps)
+        chosen = tf.random.stateless_uniform(tf.shape(x), fold(seed, "which")) < share
+        return tf.stop_gradient(tf.where(chosen, tf.cast(drawn, x.dtype), x))
 
     def call(self, x, training=False):
         """`log_prob` `[B]`; a conditional model takes `(x, y)`."""
@@ -200,6 +217,24 @@ class Autoregressive(ConditionalModel):
     def _draw(self, x, known, context, key, temperature, top_k) -> Drawn:
         return generate(self.network, self.likelihood, x, known, context, key, temperature, top_k)
 
+    def at_length(self, length: int) -> "Autoregressive":
+        """The same model, its weights copied, over sequences of another length.
+
+        Raises:
+            NotSupported: not a model of sequences `[T]`, or one whose weights know T.
+        """
+        config = self.get_config()
+        likelihood = config["likelihood"]["config"]
+        if len(self.event_shape) != 1:
+            raise NotSupported(f"{self.name} is a model of images, which have no length")
+        likelihood["event_shape"] = [int(length)]
+        other = type(self).from_config(config)
+        other.ensure_built()
+        if [w.shape for w in other.weights] != [w.shape for w in self.weights]:
+            raise NotSupported(f"{self.name} has weights for the length {self.event_shape[0]} only")
+        other.set_weights(self.get_weights())
+        return other
+
     # Data and Keras.
 
     def check_values(self, x: np.ndarray) -> None:
@@ -212,6 +247,10 @@ class Autoregressive(ConditionalModel):
 
     def get_config(self):
         config = {"name": self.name, "seed": self.seed, **serialize_parts(self, self.parts)}
+        own_draws = self.own_draws
+        if isinstance(own_draws, Ramp):
+            own_draws = keras.saving.serialize_keras_object(own_draws)
+        config["own_draws"] = own_draws
         if self.condition is not None:
             config["condition_shape"] = list(self.condition_shape)
         return config

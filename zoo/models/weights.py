@@ -10,6 +10,7 @@ import keras
 
 from zoo.errors import WeightsError
 from zoo.files import check_room
+from zoo.models.counted import CountedModel
 
 
 def sha256(path: Path) -> str:
@@ -43,6 +44,9 @@ def write_weights(model: keras.Model, path: Path) -> str:
     Returns:
         SHA-256 of the file.
     """
+    if isinstance(model, CountedModel):
+        model.save_weights(path)
+        return sha256(path)
     # A compiled model would save its optimizer too, three times the size.
     bare = type(model).from_config(model.get_config())
     bare.ensure_built()
@@ -69,6 +73,8 @@ def read_weights(model: keras.Model, path: Path, checksum: str) -> None:
         raise WeightsError(
             f"{path} is damaged, or not the file that was saved: its SHA-256 differs"
         )
+    if isinstance(model, CountedModel):
+        return model.load_weights(path)
     # Keras loads nothing, and says nothing, where names do not match: count what is there.
     stored = _shapes(path)
     wanted = sorted(tuple(v.shape) for v in model.variables if "seed_generator" not in v.path)

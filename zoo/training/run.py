@@ -22,10 +22,13 @@ import zoo.data
 import zoo.models
 import zoo.networks
 from zoo import plain_yaml
+from zoo.data.text import NoText
 from zoo.errors import ConfigError, NotSupported, TrainingError
 from zoo.files import CHECKSUM, CONFIG, WEIGHTS, reason
 from zoo.models.base import GenerativeModel
+from zoo.models.counted import CountedModel
 from zoo.models.weights import write_weights
+from zoo.registration import TYPE, registered
 from zoo.storing import LOG, built, in_memory, takes_seed
 from zoo.training import callbacks as calls
 from zoo.training.compilation import compile_arguments
@@ -79,6 +82,8 @@ def train(
     directory = Path(directory)
     settings = TrainingSettings.from_config(config.get("training", {}))
     _check_folder(directory, config, settings, resume)
+    if counts(config):
+        return _counted(config, directory, check)
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
     distribution = make_strategy(strategy, peer_seconds)
@@ -102,6 +107,31 @@ def train(
         checksum = write_weights(model, directory / WEIGHTS)
         (directory / CHECKSUM).write_text(f"{checksum}  {WEIGHTS}\n", encoding="ascii")
     return Run(model, data, directory, log, selected)
+
+
+def counts(config: Mapping[str, Any]) -> bool:
+    """Whether the config's model is fitted by counting, without an epoch or a step."""
+    builder = registered().get(str(config["model"].get(TYPE)))
+    return isinstance(builder, type) and issubclass(builder, CountedModel)
+
+
+def _counted(config: Mapping[str, Any], directory: Path, check) -> Run:
+    """The run of a model without gradients: one look at the training data."""
+    arguments = data_section(config)
+    data = zoo.data.load(**arguments)
+    model = built(config["model"])
+    model.check(next(iter(data.train)))
+    if check is not None:
+        check(model)
+    try:
+        # A text's contexts cross the borders of its sequences.
+        model.fit_stream(zoo.data.stream(**arguments))
+    except NoText:
+        model.fit(data.train)
+    _write_config(directory, config)
+    checksum = write_weights(model, directory / WEIGHTS)
+    (directory / CHECKSUM).write_text(f"{checksum}  {WEIGHTS}\n", encoding="ascii")
+    return Run(model, data, directory, [], 0)
 
 
 def check_monitor(model: GenerativeModel, settings: TrainingSettings) -> None:
