@@ -22,6 +22,7 @@ COMMANDS: tuple[Command, ...] = (
     measuring.EVALUATE,
     measuring.VERIFY,
     operations.SAMPLE,
+    operations.COMPLETE,
     operations.RECONSTRUCT,
     operations.INTERPOLATE,
     operations.TRAVERSE,

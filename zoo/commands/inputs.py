@@ -120,13 +120,13 @@ def chosen(
     return take(data, indices), where
 
 
-def take(data, indices: list[int]) -> "np.ndarray":
-    """The examples with these numbers, in this order."""
+def take(data, indices: list[int], which: int = 0) -> "np.ndarray":
+    """The examples with these numbers, in this order; with `which` 1, their labels."""
     import numpy as np
 
     wanted, found, start = set(indices), {}, 0
     for batch in data:
-        x = batch[0] if isinstance(batch, tuple) else batch
+        x = batch[which] if isinstance(batch, tuple) else batch
         found |= {i: x[i - start].numpy() for i in wanted if start <= i < start + len(x)}
         start += len(x)
         if len(found) == len(wanted):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import catalogue
-from zoo.commands import pictures
+from zoo.commands import pictures, sequences
 from zoo.commands.command import Command, say
 from zoo.commands.inputs import (
     add_common,
@@ -23,6 +23,7 @@ from zoo.commands.inputs import (
     write_long,
     write_numbers,
 )
+from zoo.errors import ZooError
 
 _OUT = "a new .png (a picture) or .npz (numbers) file"
 Draw = Callable[[Any, argparse.Namespace], Any]
@@ -47,10 +48,25 @@ def _operation(what: str, draw: Draw, write: Write) -> Callable[[argparse.Namesp
 
 
 def _sample_arguments(parser: argparse.ArgumentParser) -> None:
-    add_common(parser, _OUT)
-    parser.add_argument("--n", type=at_least(1), default=100, help="how many (100)")
+    add_common(parser, f"{_OUT}; of text, a new .txt file (the screen)")
+    parser.add_argument("--n", type=at_least(1), help="how many (100; of text, 1)")
     parser.add_argument("--mean", action="store_true", help="means of p(x|z) instead of draws")
     parser.add_argument("--label", type=at_least(0), help="class of a conditional model (all)")
+    sequences.add_options(parser)
+
+
+def _sample(args: argparse.Namespace) -> None:
+    path = output(args, "samples", (".png", ".npz", ".txt")) if args.out else None
+    model = catalogue.load(args.name)
+    if sequences.is_sequence(model):
+        args.n = args.n or 1
+        sequences.write(model, args, path)
+        if path:
+            print(path)
+        return
+    sequences.refuse_options(args)
+    args.n = args.n or 100
+    _operation("samples", pictures.samples, _write_samples)(args)
 
 
 def _write_samples(model, args: argparse.Namespace, path: Path) -> None:
@@ -74,6 +90,53 @@ def _write_reconstructions(model, args: argparse.Namespace, path: Path) -> None:
     x, _ = chosen(model, args, range(args.n))
     images = reconstruct(model, x, mean=args.mean, seed=args.seed or 0)
     write_numbers(path, originals=x, reconstructions=images)
+
+
+def _complete_arguments(parser: argparse.ArgumentParser) -> None:
+    add_common(parser, f"{_OUT}; of text, a new .txt file (the screen)")
+    add_inputs(parser)
+    parser.add_argument("--n", type=at_least(1), help="completions of each (5; of text, 1)")
+    parser.add_argument(
+        "--keep",
+        type=_share,
+        metavar="SHARE",
+        help="what is kept of an image: its first rows, or the last of a reversed order (0.5)",
+    )
+    sequences.add_options(parser)
+
+
+def _complete(args: argparse.Namespace) -> None:
+    path = output(args, "completions", (".png", ".npz", ".txt")) if args.out else None
+    model = catalogue.load(args.name)
+    if sequences.is_sequence(model):
+        if args.prompt is None:
+            raise ZooError(f"{args.name} models text: say --prompt, what is to be continued")
+        args.n = args.n or 1
+        sequences.write(model, args, path)
+        if path:
+            print(path)
+        return
+    sequences.refuse_options(args)
+    _operation("completions", pictures.completions, _write_completions)(args)
+
+
+def _write_completions(model, args: argparse.Namespace, path: Path) -> None:
+    from zoo.pictures.completions import complete, kept
+
+    x, labels = pictures.labelled(model, args, range(8))
+    known = kept(model, args.keep or 0.5)
+    found = complete(model, x, known, args.n or 5, labels, seed=args.seed or 0)
+    write_numbers(path, originals=x, known=known, completions=found)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be a number between 0 and 1, not {text!r}")
+    return value
 
 
 def _interpolate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -155,13 +218,19 @@ SAMPLE = Command(
     "sample",
     "draw samples from a model",
     _sample_arguments,
-    _operation("samples", pictures.samples, _write_samples),
+    _sample,
 )
 RECONSTRUCT = Command(
     "reconstruct",
     "see images through a model's code",
     _reconstruct_arguments,
     _operation("reconstructions", pictures.reconstructions, _write_reconstructions),
+)
+COMPLETE = Command(
+    "complete",
+    "go on where an image, or a text, was cut off",
+    _complete_arguments,
+    _complete,
 )
 INTERPOLATE = Command(
     "interpolate",

@@ -15,6 +15,7 @@ from zoo.commands.inputs import (
     data_set,
     file_name,
     output,
+    take,
 )
 from zoo.errors import EntryError, ZooError
 from zoo.files import new_folder
@@ -83,6 +84,34 @@ def samples(model, args: argparse.Namespace) -> "Figure":
     from zoo import pictures
 
     return pictures.samples(model, args.n or 100, label=args.label, **_look(args, mean=False))
+
+
+def completions(model, args: argparse.Namespace) -> "Figure":
+    from zoo import pictures
+
+    x, labels = labelled(model, args, range(8))
+    _, where = chosen(model, args, [0])
+    return pictures.completions(
+        model,
+        x,
+        args.keep or 0.5,
+        args.n or 5,
+        y=labels,
+        data=where,
+        seed=args.seed or 0,
+        name=args.name,
+    )
+
+
+def labelled(model, args: argparse.Namespace, default) -> tuple[Any, Any]:
+    """The images that are asked for and, of a conditional model, the label of each."""
+    x, _ = chosen(model, args, default)
+    if getattr(model, "condition", None) is None:
+        return x, None
+    if args.images:
+        raise ZooError(f"{args.name} is conditional, and your own images have no labels")
+    data = data_set(model, args, labels=True)
+    return x, take(data, list(args.index or default), which=1)
 
 
 def interpolation(model, args: argparse.Namespace) -> "Figure":

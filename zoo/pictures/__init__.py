@@ -1,5 +1,6 @@
 """Pictures of models, as matplotlib figures: `save(samples(model), "samples.png")`."""
 
+from zoo.pictures.completions import completions
 from zoo.pictures.curves import training_curves
 from zoo.pictures.grids import image_grid
 from zoo.pictures.images import (
@@ -12,6 +13,7 @@ from zoo.pictures.latents import manifold, scatter, traversal
 from zoo.pictures.saving import save
 
 __all__ = [
+    "completions",
     "image_grid",
     "interpolation",
     "manifold",

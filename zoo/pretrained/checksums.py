@@ -11,6 +11,8 @@ CHECKSUMS: dict[str, str] = {
     "dae_2d.mnist": "f75bb18a2ed392be1521ca2bb21a4ca20ed855ee5f54068a99712bb9ba30ec8e",
     "gaussian_vae.frey_faces": "be6301149c0f83a49bbd08c3d6c1f7e5abed825abc1752f4d9d252aad4aea7da",
     "mmd_vae.mnist": "1cbc0b5c2f4c6a8bfa5e3d97a7a34a3dab64e441bb03b17cf692e959b7c60e26",
+    "ngram.shakespeare": "e21f5dca30ba945e14a5e85af4db6b3af4c762ba4999ff8af5f039e08e3a08e9",
+    "ngram_words.shakespeare": "7bfbeeb311ecbeea0ae5e959680a8615d7b343b9c9e3a65f0b657289353ecb23",
     "sparse_ae.mnist": "3c36cbaaedfbec4feab3de9beb7856eb0fea0ba95eba1cf5e7c354a339cbd52c",
     "tc_vae.shapes": "de5318a49133ff4e0ee72840318fe7de28b636dbf086d4ead528d365b8a59148",
     "vae.digits": "03bdac6aaf2b0d2337690830e4e3b7143b192be70d99c96be528bbd84dfdc3c1",

@@ -1,0 +1,92 @@
+"""Several completions of one image, beside what was known of it."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from zoo.errors import NotSupported, ZooError
+from zoo.pictures import codes
+from zoo.pictures.grids import image_grid, require_images, to_display
+from zoo.pictures.style import sentence
+
+# What is not known is shown in this brightness.
+_UNKNOWN = 0.5
+
+
+def kept(model, share: float) -> np.ndarray:
+    """A mask `[*event]` of the rows of an image that the model draws first, `share` of them.
+
+    Raises:
+        NotSupported: the model does not draw row by row.
+    """
+    height, width, channels = model.event_shape
+    network = getattr(model, "network", None)
+    if network is None or not model.can("complete"):
+        raise NotSupported(f"{model.name} does not complete: it is not autoregressive")
+    places = network.order[: max(1, round(share * height)) * width * channels // network.step_size]
+    known = np.zeros(height * width * channels // network.step_size, bool)
+    known[places] = True
+    mask = np.repeat(known, network.step_size).reshape(model.event_shape)
+    return mask
+
+
+def complete(
+    model, x: np.ndarray, known: np.ndarray, n: int, y: np.ndarray | None = None, seed: int = 0
+) -> np.ndarray:
+    """n completions of each image `[R, *event]`: `[R, n, *event]`, in bounded memory."""
+    repeated = np.repeat(x, n, axis=0)
+    labels = None if y is None else np.repeat(y, n, axis=0)
+
+    def some(start: int, count: int, key):
+        given = None if labels is None else labels[start : start + count]
+        return model.complete(repeated[start : start + count], known, given, seed=key)
+
+    found = np.concatenate(list(codes.in_chunks(some, len(repeated), seed)))
+    return found.reshape(len(x), n, *x.shape[1:])
+
+
+def completions(
+    model,
+    x: np.ndarray,
+    share: float = 0.5,
+    n: int = 5,
+    *,
+    y: np.ndarray | None = None,
+    seed: int = 0,
+    name: str | None = None,
+    data: str | None = None,
+) -> Figure:
+    """Each image, what is kept of it, and n ways in which the model goes on.
+
+    Args:
+        model: with `complete`.
+        x: `[R, H, W, C]`, one row of the picture each, in the model's data values.
+        share: of the rows, kept: those that the model draws first.
+        n: completions of each.
+        y: the condition of each, where the model has one.
+        seed: of the draws.
+        name: of the model, for the caption.
+        data: what the images are, for the caption.
+
+    Raises:
+        NotSupported: no model of images, or none that completes.
+        ZooError: too many images for one picture, or a share that leaves nothing.
+    """
+    require_images(model, len(x) * (n + 2))
+    if not 0 < share < 1:
+        raise ZooError(f"a share is a number between 0 and 1, not {share}")
+    model.check(x)
+    known = kept(model, share)
+    drawn = to_display(complete(model, x, known, n, y, seed), model)
+    original = to_display(x, model)[:, np.newaxis]
+    cut = np.where(known, original, _UNKNOWN)
+    return image_grid(
+        np.concatenate([original, cut, drawn], axis=1),
+        "Completions",
+        sentence(
+            name or model.name,
+            data,
+            f"{share:.0%} of the rows are given, the rest are draws from p(x|what is given)",
+            f"seed {seed}",
+        ),
+        column_labels=["original", "given", *(str(i + 1) for i in range(n))],
+    )
