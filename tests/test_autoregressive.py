@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import zoo
 from zoo.distributions import IndependentBernoulli, IndependentCategorical
 from zoo.errors import DataError, NotSupported
 from zoo.models import Autoregressive
-from zoo.networks import MADE, MLP, GatedPixelCNN, OneHot, PixelCNN, PixelCNNPP
+from zoo.networks import GRU, MADE, MLP, GatedPixelCNN, OneHot, PixelCNN, PixelCNNPP
 
 GREY, COLOUR = (3, 3, 1), (2, 2, 3)
 # Names of the cases, each a network and the shape of its images.
@@ -252,3 +253,30 @@ def test_parts_that_are_none_are_refused():
         Autoregressive(MLP([3]), IndependentBernoulli(GREY))
     with pytest.raises(ValueError, match="takes images"):
         Autoregressive(GatedPixelCNN(4, 1), IndependentBernoulli((3, 3))).ensure_built()
+
+
+@pytest.mark.parametrize(
+    ("network", "likelihood", "y"),
+    [
+        (GatedPixelCNN(4, 2, units=4), IndependentBernoulli((4, 4, 1)), [0, 2, 1]),
+        (GRU(5, 6), IndependentCategorical([7], 5), None),
+    ],
+)
+def test_a_saved_model_draws_completes_and_measures_as_here(network, likelihood, y, tmp_path):
+    model = Autoregressive(network, likelihood, condition=OneHot(3) if y else None)
+    model.ensure_built()
+    zoo.export(model, tmp_path / "served")
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    seed = tf.constant([1, 2])
+    given = {"y": tf.constant(y)} if y else {}
+    drawn = served.sample(n=tf.constant(3), seed=seed, **given)["sample"]
+    np.testing.assert_array_equal(drawn, model.sample(3, y and np.array(y), seed=seed))
+    expected = model.log_prob(drawn, y and np.array(y))
+    np.testing.assert_allclose(served.log_prob(x=drawn, **given)["log_prob"], expected, rtol=1e-5)
+    known = np.zeros(model.event_shape, bool)
+    known[:2] = True
+    other = tf.constant([5, 6])
+    completed = served.complete(x=drawn, known=tf.constant(known), seed=other, **given)["sample"]
+    here = model.complete(drawn, known, y and np.array(y), seed=other)
+    np.testing.assert_array_equal(completed, here)
+    np.testing.assert_array_equal(completed[:, :2], drawn[:, :2])

@@ -33,6 +33,7 @@ def export(model: "GenerativeModel", directory: str | os.PathLike) -> dict[str, 
         sample(n, seed)                    sample `[n, *event]`, and mean, of p(x|z) for the same z
         log_prob(x, num_samples, seed)     log_prob `[B]` in nats, any number of samples in bounded
                                            memory; an exact one takes x alone
+        complete(x, known, seed)           sample: x where `known`, bool `[*event]`, the rest drawn
 
     `x` and `z` are float32, `n` and `num_samples` int32, `seed` int32[2]; a conditional model's
     functions take `y` besides, int32 labels or float32. The same seed gives the same numbers, there
@@ -122,7 +123,15 @@ def endpoints(model: "GenerativeModel") -> dict[str, Endpoint]:
         number = tf.TensorSpec((), tf.int32, name="num_samples")
         found["log_prob"] = Endpoint(importance, {"x": x, "num_samples": number, "seed": seed, **y})
     elif model.can("log_prob"):
-        found["log_prob"] = Endpoint(lambda x: {"log_prob": model.log_prob(x)}, {"x": x})
+        found["log_prob"] = Endpoint(
+            lambda x, y=None: {"log_prob": model.log_prob(x, y)}, {"x": x, **y}
+        )
+    if model.can("complete"):
+        known = tf.TensorSpec(model.event_shape, tf.bool, name="known")
+        found["complete"] = Endpoint(
+            lambda x, known, seed, y=None: {"sample": model.complete(x, known, y, seed)},
+            {"x": x, "known": known, "seed": seed, **y},
+        )
     return found
 
 

@@ -193,6 +193,11 @@ class Autoregressive(ConditionalModel):
         """
         if tf.executing_eagerly():
             self.check(x)
+            known = self._mask(known)
+        x = tf.cast(x, tf.float32)
+        return self._filled(x, known, y, seed, temperature, top_k).x
+
+    def _mask(self, known) -> np.ndarray:
         try:
             known = np.broadcast_to(np.asarray(known, bool), self.event_shape)
         except ValueError:
@@ -201,8 +206,7 @@ class Autoregressive(ConditionalModel):
             ) from None
         if not self.network.per_element and (known.all(-1) != known.any(-1)).any():
             raise DataError("a pixel is drawn whole: all its channels are known, or none")
-        x = tf.cast(x, tf.float32)
-        return self._filled(x, known, y, seed, temperature, top_k).x
+        return known
 
     def _filled(self, x, known, y, seed, temperature, top_k) -> Drawn:
         if temperature <= 0:
@@ -211,7 +215,12 @@ class Autoregressive(ConditionalModel):
             self.check_given(y, np.shape(x)[:1])
         context = None if self.condition is None else self.given(y)
         return self._generate(
-            x, tf.constant(known), context, as_key(seed, "sample"), float(temperature), top_k
+            x,
+            tf.convert_to_tensor(known),
+            context,
+            as_key(seed, "sample"),
+            float(temperature),
+            top_k,
         )
 
     def _draw(self, x, known, context, key, temperature, top_k) -> Drawn:
@@ -223,12 +232,23 @@ class Autoregressive(ConditionalModel):
         Raises:
             NotSupported: not a model of sequences `[T]`, or one whose weights know T.
         """
-        config = self.get_config()
-        likelihood = config["likelihood"]["config"]
         if len(self.event_shape) != 1:
             raise NotSupported(f"{self.name} is a model of images, which have no length")
-        likelihood["event_shape"] = [int(length)]
-        other = type(self).from_config(config)
+
+        def fresh(part, **changes):
+            # Not as Keras restores a part: that builds it for the old length.
+            config = part and {**part.get_config(), **changes}
+            return part and type(part).from_config(config)
+
+        other = type(self)(
+            fresh(self.network),
+            fresh(self.likelihood, event_shape=[int(length)]),
+            fresh(self.objective),
+            fresh(self.condition),
+            self.condition_shape,
+            self.own_draws,
+            self.seed,
+        )
         other.ensure_built()
         if [w.shape for w in other.weights] != [w.shape for w in self.weights]:
             raise NotSupported(f"{self.name} has weights for the length {self.event_shape[0]} only")

@@ -83,6 +83,9 @@ class GenerativeModel(keras.Model):
     def reconstruct(self, x, y=None):
         raise NotSupported(f"{type(self).__name__} does not reconstruct")
 
+    def complete(self, x, known, y=None, seed=None):
+        raise NotSupported(f"{type(self).__name__} does not complete")
+
     def log_prob(self, x, y=None, num_samples=None, seed=0):
         raise NotSupported(f"{type(self).__name__} has no log-probability")
 

@@ -50,7 +50,7 @@ def samples(
         "Samples",
         sentence(
             name or model.name,
-            f"z ~ p(z), {mean_or_draw(mean)}" if has_means(model) else None,
+            _drawn_how(model, mean),
             None if label is None else f"class {label}",
             f"seed {seed}",
         ),
@@ -94,6 +94,15 @@ def asked(model, n: int, label: int | None = None) -> np.ndarray | None:
         return np.full(n, label, np.int32)
     # A row of the picture each: whole rows, but for the last.
     return np.minimum(np.arange(n) // -(-n // classes), classes - 1).astype(np.int32)
+
+
+def _drawn_how(model, mean: bool) -> str | None:
+    """For a caption."""
+    if not has_means(model):
+        return None
+    if model.can("decode"):
+        return f"z ~ p(z), {mean_or_draw(mean)}"
+    return "the mean of each pixel given those drawn before it" if mean else "draws from p(x)"
 
 
 def has_means(model) -> bool:
