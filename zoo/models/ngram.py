@@ -20,7 +20,7 @@ modeling", section 2.7 (the interpolated form).
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
@@ -31,42 +31,12 @@ from zoo.errors import DataError, WeightsError
 from zoo.files import check_room
 from zoo.models.base import random_seed
 from zoo.models.counted import CountedModel
+from zoo.models.gram_table import Table, distinct, find
 from zoo.registration import nearest, register
 
 SMOOTHINGS = ("kneser_ney", "absolute")
-# Where no k-gram was counted once, the estimate of D would leave nothing for what was never seen.
-_DISCOUNT = 0.5
 # A file that claims more is not ours.
 _MOST_NUMBERS = 1 << 28
-
-
-class _Table(NamedTuple):
-    """The different k-grams of one order k, numbered by their place in `keys`; K of them.
-
-    A k-gram is its first symbol in front of a (k-1)-gram: `key = number of that * levels + symbol`.
-    """
-
-    keys: np.ndarray  # [K], sorted
-    last: np.ndarray  # [K], each one's last symbol
-    context: np.ndarray  # [K], the (k-1)-gram that it begins with
-    counts: np.ndarray  # [K], c_k
-    totals: np.ndarray  # [contexts], c_k(h)
-    types: np.ndarray  # [contexts], t_k(h)
-    discount: float  # D_k
-    # The k-grams that begin with h are by_context[starts[h] : starts[h + 1]].
-    by_context: np.ndarray
-    starts: np.ndarray
-
-    @classmethod
-    def of(cls, keys, last, context, counts, contexts: int) -> "_Table":
-        """Out of its first four columns, and how many (k-1)-grams there are."""
-        once, twice = (counts == 1).sum(), (counts == 2).sum()
-        order, known = np.argsort(context, kind="stable"), np.maximum(context, 0)
-        totals = np.bincount(known, counts, contexts).astype(np.int64)
-        types = np.bincount(known, minlength=contexts)
-        discount = float(once / (once + 2 * twice)) if once else _DISCOUNT
-        starts = np.searchsorted(context[order], np.arange(contexts + 1))
-        return cls(keys, last, context, counts, totals, types, discount, order, starts)
 
 
 @register
@@ -98,7 +68,7 @@ class NGram(CountedModel):
         self.order, self.levels, self.length = int(order), int(levels), int(length)
         self.smoothing, self.event_shape = smoothing, (int(length),)
         self._grams = self._counts = None
-        self._tables: list[_Table] = []
+        self._tables: list[Table] = []
 
     # Counting.
 
@@ -114,11 +84,11 @@ class NGram(CountedModel):
         Raises:
             DataError: no sequences, another shape, or numbers that are no levels.
         """
-        found = [_distinct(self._windows(self._checked(x))) for x in _batches(data)]
+        found = [distinct(self._windows(self._checked(x))) for x in _batches(data)]
         if not found:
             raise DataError("the data set is empty")
         grams, counts = zip(*found, strict=True)
-        return self._count(*_distinct(np.concatenate(grams, axis=1), np.concatenate(counts)))
+        return self._count(*distinct(np.concatenate(grams, axis=1), np.concatenate(counts)))
 
     def fit_stream(self, numbers) -> "NGram":
         """As `fit`, of one sequence `[N]`, such as `zoo.data.stream("shakespeare")`: of a text in
@@ -151,9 +121,9 @@ class NGram(CountedModel):
             if shorter is not None:
                 # A gram begins with its first symbol in front of what its ending begins with.
                 begins = shorter.context[keys // levels] * levels + keys % levels
-                context = _find(shorter.keys, begins)
+                context = find(shorter.keys, begins)
             contexts = len(shorter.keys) if shorter else 1
-            shorter = _Table.of(keys, grams[-1][whole][at], context, c, max(1, contexts))
+            shorter = Table.of(keys, grams[-1][whole][at], context, c, max(1, contexts))
             self._tables.append(shorter)
             ending = np.full(len(counts), -1)
             ending[whole] = place
@@ -218,7 +188,7 @@ class NGram(CountedModel):
             keys = found[-1] * self.levels + np.roll(x, k - 1, axis=1)
             # Too few symbols; or their end, without the first, was not counted.
             keys[:, :k] = -1
-            found.append(_find(table.keys, np.where(found[-1] < 0, -1, keys)))
+            found.append(find(table.keys, np.where(found[-1] < 0, -1, keys)))
         return found
 
     # Drawing.
@@ -287,7 +257,7 @@ class NGram(CountedModel):
             raise DataError(f'{here}: is it another vocabulary, or values="unit"?')
         return x.astype(np.int64)
 
-    def _fitted(self) -> list[_Table]:
+    def _fitted(self) -> list[Table]:
         if not self._tables:
             raise DataError("the model has counted nothing yet: call fit or fit_stream first")
         return self._tables
@@ -347,22 +317,6 @@ class NGram(CountedModel):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "NGram":
         return cls(**config)
-
-
-def _distinct(grams: np.ndarray, counts: np.ndarray | None = None) -> tuple:
-    """The different columns of `[n, M]`, sorted, and how often each is there, or its counts."""
-    base, rank = int(grams.max()) + 1, np.zeros(grams.shape[1], np.int64)
-    for symbols in grams:
-        _, at, rank = np.unique(rank * base + symbols, return_index=True, return_inverse=True)
-    return grams[:, at], np.bincount(rank, counts).astype(np.int64)
-
-
-def _find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Places of `wanted` in the sorted `keys`; -1 where it is not among them."""
-    if not len(keys):
-        return np.full(wanted.shape, -1)
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[place] == wanted, place, -1)
 
 
 def _sharpened(p: np.ndarray, temperature: float, top_k: int | None) -> np.ndarray:
