@@ -11,6 +11,9 @@ _LESSONS = {
     "gaps": "a grid decoded by an autoencoder and by a VAE, and what each term does",
     "rate-distortion": "rate and distortion of a VAE over the weight of its KL",
     "variants": "every variant of the models of digits, trained and measured alike",
+    "pixels": "one causal network with Gaussian, softmax and mixture pixels",
+    "orders": "orders of drawing: forward, reversed and random, one network each",
+    "language": "n-grams by their order, and free-running networks by position",
 }
 
 

@@ -95,6 +95,28 @@ class IndependentNormal(Likelihood):
         pixels = tfd.Normal(parameters["loc"], parameters["scale"], validate_args=False)
         return tfd.Independent(pixels, len(self.event_shape))
 
+    def quantized(self, parameters: Mapping[str, tf.Tensor], levels: int) -> tfd.Distribution:
+        """What the density says of the levels 0 to levels - 1 that became x / (levels - 1).
+
+        A level's probability is the integral over its bin, half a level to either side; the first
+        and the last bin reach to infinity, so that the probabilities sum to 1. So it may be
+        compared with a likelihood of levels, as the density may not.
+
+        Args:
+            parameters: of this likelihood, over data in [0, 1].
+            levels: how many values an element can take, 2 or more.
+
+        Raises:
+            ValueError: `levels` out of range.
+        """
+        if not isinstance(levels, int) or levels < 2:
+            raise ValueError(f"quantized takes 2 levels or more, not {levels!r}")
+        # TFP rounds up, which is to the nearest level for what was moved by half of one.
+        high = levels - 1.0
+        loc, scale = parameters["loc"] * high - 0.5, parameters["scale"] * high
+        pixels = tfd.QuantizedDistribution(tfd.Normal(loc, scale), low=0.0, high=high)
+        return tfd.Independent(pixels, len(self.event_shape))
+
     def get_config(self) -> dict[str, Any]:
         own = {"scale": self.scale, "value": self.value, "floor": self.floor}
         return {**super().get_config(), **own}

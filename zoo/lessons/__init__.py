@@ -1,6 +1,14 @@
 """Lessons: what lectures show of these models, measured and drawn anew, one page each."""
 
-from zoo.lessons import gaps, latent_spaces, rate_distortion, variants
+from zoo.lessons import (
+    gaps,
+    language,
+    latent_spaces,
+    orders,
+    pixels,
+    rate_distortion,
+    variants,
+)
 from zoo.lessons.page import Lesson, Page, write
 
 LESSONS: dict[str, Lesson] = {
@@ -8,6 +16,9 @@ LESSONS: dict[str, Lesson] = {
     "gaps": gaps.LESSON,
     "rate-distortion": rate_distortion.LESSON,
     "variants": variants.LESSON,
+    "pixels": pixels.LESSON,
+    "orders": orders.LESSON,
+    "language": language.LESSON,
 }
 
 __all__ = ["LESSONS", "Lesson", "Page", "write"]
