@@ -47,9 +47,8 @@ class Trained:
         self.x, self.y = _batch(self.model)
         self.before = [v.numpy() for v in self.model.trainable_variables]
         self.model.compile(optimizer=keras.optimizers.SGD(1e-4), jit_compile=True)
-        labels = None if self.y is None else np.tile(self.y, 3)
-        images = np.tile(self.x, (3, *[1] * (self.x.ndim - 1)))
-        self.model.fit(images, labels, batch_size=BATCH, epochs=1, shuffle=False, verbose=0)
+        thrice = [None if a is None else np.concatenate([a] * 3) for a in (self.x, self.y)]
+        self.model.fit(*thrice, batch_size=BATCH, epochs=1, shuffle=False, verbose=0)
         self.after = [v.numpy() for v in self.model.trainable_variables]
         self.state = [v.numpy() for v in self.model.variables]
         self.reports = [self._evaluated() for _ in range(2)]

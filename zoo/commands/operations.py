@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import catalogue
-from zoo.commands import pictures, sequences
+from zoo.commands import pictures, sequences, sounds
 from zoo.commands.command import Command, say
 from zoo.commands.inputs import (
     add_common,
@@ -48,16 +48,22 @@ def _operation(what: str, draw: Draw, write: Write) -> Callable[[argparse.Namesp
 
 
 def _sample_arguments(parser: argparse.ArgumentParser) -> None:
-    add_common(parser, f"{_OUT}; of text, a new .txt file (the screen)")
-    parser.add_argument("--n", type=at_least(1), help="how many (100; of text, 1)")
+    add_common(parser, f"{_OUT}; of text, .txt (the screen); of sound, .wav")
+    parser.add_argument("--n", type=at_least(1), help="how many (100; of sounds 10, texts 1)")
     parser.add_argument("--mean", action="store_true", help="means of p(x|z) instead of draws")
     parser.add_argument("--label", type=at_least(0), help="class of a conditional model (all)")
     sequences.add_options(parser)
 
 
 def _sample(args: argparse.Namespace) -> None:
-    path = output(args, "samples", (".png", ".npz", ".txt")) if args.out else None
+    path = output(args, "samples", (".png", ".npz", ".txt", ".wav")) if args.out else None
     model = catalogue.load(args.name)
+    if sounds.is_sound(model):
+        args.n = args.n or 10
+        path = path or output(args, "samples", (".wav", ".png", ".npz"))
+        sounds.write(model, args, path)
+        print(path)
+        return
     if sequences.is_sequence(model):
         args.n = args.n or 1
         sequences.write(model, args, path)

@@ -11,8 +11,10 @@ OPTIONS = ("length", "temperature", "top_k", "prompt")
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declares what can be asked of a sequence."""
-    group = parser.add_argument_group("of text")
-    group.add_argument("--length", type=at_least(1), help="pieces in a sample (the model's own)")
+    group = parser.add_argument_group("of text and sound")
+    group.add_argument(
+        "--length", type=at_least(1), help="pieces, or samples, in each (the model's own)"
+    )
     group.add_argument(
         "--temperature", type=_positive, help="below 1: what is likely becomes likelier (1)"
     )

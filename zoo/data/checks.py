@@ -41,6 +41,10 @@ def settings(
         raise DataError(
             f'{name} holds integers 0..{source.levels - 1}: use values="levels" or "unit"'
         )
+    if values != "levels" and source.levels is not None and source.value_range[1] >= source.levels:
+        raise DataError(
+            f"{name} holds padding beside its levels 0..{source.levels - 1}: leave out values="
+        )
     if binarize != "none":
         _can_binarize(source, name, binarize, values)
     return values

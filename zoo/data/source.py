@@ -24,6 +24,8 @@ class Source:
         count: how many.
         event_shape: of one example: `(H, W, C)`, `(T,)` for a sequence, `(D,)` for a point.
         levels: the stored numbers are the integers 0 .. levels - 1; None: they are real numbers.
+            Where `value_range` reaches `levels`, that number stands for what is no part of an
+            example, such as the silence behind a recording.
         value_range: bounds of the stored numbers.
         take: indices `int64[B]` -> stored numbers `[B, *event_shape]`, of any dtype. Traced into a
             graph.

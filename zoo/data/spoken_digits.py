@@ -3,9 +3,15 @@
 TFDS's `spoken_digit` (the Free Spoken Digit Dataset by Jackson and others). Its files are called
 DIGIT_SPEAKER_INDEX.wav; of each speaker and digit, recordings 0 to 4 are the test set, as its
 authors ask, and 5 to 7 are held out for validation.
+
+Recordings differ in length, examples do not: a recording becomes windows, one behind the other, and
+where the last one has no samples left, it holds `PADDING`. That is no 257th level: nothing is ever
+drawn from it, and it has no probability. So the set is described by its 256 levels, which is what
+a likelihood and its bits are about, and by a largest value of 256.
 """
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,51 +19,91 @@ from zoo.data import checks
 from zoo.data.source import Collection, Source, from_memory
 from zoo.data.tfds_sets import prepared
 from zoo.errors import DataError
+from zoo.registration import nearest
 
 RATE = 8_000
 LEVELS = 256
+# What stands in an example where its recording has ended.
+PADDING = LEVELS
+# A speaker's label is the place here.
+SPEAKERS = ("george", "jackson", "nicolas", "theo", "yweweler")
 TEST_RECORDINGS = range(0, 5)
 VALID_RECORDINGS = range(5, 8)
+SPLITS = ("train", "valid", "test")
 _MU = LEVELS - 1.0
 
 
-def spoken_digits(*, length: int = 4096, download: bool = False) -> Collection:
-    """Sequences `[length]` of mu-law levels 0 .. 255, labels 0 .. 9, sorted by speaker and digit.
+class Recording(NamedTuple):
+    """One spoken digit.
 
     Args:
-        length: samples in a sequence; longer recordings lose their end, shorter ones end in
-            silence.
+        speaker: place in `SPEAKERS`.
+        digit: 0 .. 9.
+        index: which one of this speaker and digit.
+        levels: `uint8 [T]`, all of it.
+    """
+
+    speaker: int
+    digit: int
+    index: int
+    levels: np.ndarray
+
+    @property
+    def split(self) -> str:
+        if self.index in TEST_RECORDINGS:
+            return "test"
+        return "valid" if self.index in VALID_RECORDINGS else "train"
+
+
+def spoken_digits(*, length: int = 4096, whole: bool = False, download: bool = False) -> Collection:
+    """Sequences `[length]` of mu-law levels 0 .. 255, and `PADDING` behind a recording's end.
+
+    Their labels are [digit, speaker, start]: 0 .. 9, a place in `SPEAKERS`, and the number of the
+    window's first sample in its recording. They are sorted by speaker, digit, recording and start.
+
+    Args:
+        length: samples in a window; windows follow each other, and leave nothing out.
+        whole: in the test set, each recording is one example, as long as the longest of them.
         download: let TFDS fetch and prepare the recordings (it needs `pydub` and ffmpeg).
     """
     checks.whole_number("length", length, low=1)
-    builder = prepared("spoken_digit", "spoken_digits", download=download)
-    recordings = []
-    for example in builder.as_dataset(split="train").as_numpy_iterator():
-        name = example["audio/filename"].decode()
-        parts = re.fullmatch(r"(\d)_(\w+)_(\d+)\.wav", name)
-        if not parts:
-            raise DataError(f"spoken_digits: {name!r} is not DIGIT_SPEAKER_INDEX.wav")
-        digit, speaker, index = parts.groups()
-        wave = np.zeros(length, np.float32)
-        heard = example["audio"][:length]
-        wave[: len(heard)] = heard / 2.0**15
-        recordings.append(((speaker, int(digit), int(index)), mu_law(wave)))
-    recordings.sort(key=lambda recording: recording[0])
-    index = np.array([i for (_, _, i), _ in recordings])
-    x = np.stack([levels for _, levels in recordings])
-    y = np.array([digit for (_, digit, _), _ in recordings])
-    test, valid = np.isin(index, TEST_RECORDINGS), np.isin(index, VALID_RECORDINGS)
-
-    def lot(rows: np.ndarray) -> Source:
-        return from_memory(x[rows], y[rows], levels=LEVELS)
-
+    if not isinstance(whole, bool):
+        raise DataError(f"whole is True or False, not {whole!r}")
+    version, found = _read(download)
+    lots = {split: [r for r in found if r.split == split] for split in SPLITS}
+    longest = max(len(r.levels) for r in lots["test"])
+    held_out = windows(lots["valid"], length)
+    pool = [np.concatenate(p) for p in zip(windows(lots["train"], length), held_out, strict=True)]
     return Collection(
         name="spoken_digits",
-        version=f"{builder.version}@{length}",
-        pool=lot(np.concatenate([np.flatnonzero(~test & ~valid), np.flatnonzero(valid)])),
-        test=lot(np.flatnonzero(test)),
-        valid=int(valid.sum()),
+        version=f"{version}@length={length},test={'whole' if whole else 'windows'}",
+        pool=_source(*pool),
+        test=_source(*windows(lots["test"], longest if whole else length)),
+        valid=len(held_out[0]),
     )
+
+
+def recordings(split: str = "train", *, download: bool = False) -> list[Recording]:
+    """The recordings of a split, "train", "valid" or "test", by speaker, digit and index.
+
+    Raises:
+        DataError: no such split, or the recordings are not at hand.
+    """
+    if split not in SPLITS:
+        raise DataError(f"split={split!r} is unknown; did you mean: {nearest(split, [*SPLITS])}?")
+    return [r for r in _read(download)[1] if r.split == split]
+
+
+def windows(found: list[Recording], length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Recordings cut into windows: `int16 [N, length]`, and `int32 [N, 3]`, the labels."""
+    x, y = [], []
+    for recording in found:
+        count = -(-len(recording.levels) // length)
+        padded = np.full(count * length, PADDING, np.int16)
+        padded[: len(recording.levels)] = recording.levels
+        x.append(padded.reshape(count, length))
+        y += [(recording.digit, recording.speaker, i * length) for i in range(count)]
+    return np.concatenate(x), np.array(y, np.int32)
 
 
 def mu_law(wave: np.ndarray) -> np.ndarray:
@@ -75,3 +121,29 @@ def from_mu_law(levels: np.ndarray) -> np.ndarray:
     """Levels 0 .. 255 -> a wave in [-1, 1], the inverse of `mu_law` up to its rounding."""
     bent = 2 * np.asarray(levels, np.float64) / _MU - 1
     return np.sign(bent) * np.expm1(np.abs(bent) * np.log1p(_MU)) / _MU
+
+
+def to_wave(x: np.ndarray) -> np.ndarray:
+    """An example `[T]` as a wave in [-1, 1], without its padding."""
+    x = np.asarray(x)
+    return from_mu_law(x[x != PADDING])
+
+
+def _read(download: bool) -> tuple[str, list[Recording]]:
+    """The version, and all recordings by speaker, digit and index."""
+    builder = prepared("spoken_digit", "spoken_digits", download=download)
+    found = []
+    for example in builder.as_dataset(split="train").as_numpy_iterator():
+        name = example["audio/filename"].decode()
+        parts = re.fullmatch(r"(\d)_(\w+)_(\d+)\.wav", name)
+        if not parts or parts[2] not in SPEAKERS:
+            who = ", ".join(SPEAKERS)
+            raise DataError(f"spoken_digits: {name!r} is not DIGIT_SPEAKER_INDEX.wav of {who}")
+        digit, speaker, index = parts.groups()
+        levels = mu_law(example["audio"] / 2.0**15)
+        found.append(Recording(SPEAKERS.index(speaker), int(digit), int(index), levels))
+    return str(builder.version), sorted(found, key=lambda recording: recording[:3])
+
+
+def _source(x: np.ndarray, y: np.ndarray) -> Source:
+    return from_memory(x, y, levels=LEVELS, value_range=(0.0, float(PADDING)))

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+import zoo.data
 from zoo.errors import DataError
 from zoo.evaluation.likelihood import likelihood_result
 from zoo.evaluation.results import (
@@ -42,6 +43,7 @@ def evaluate_autoregressive(
     Returns:
         "exact", the mean of log p(x) in nats; of words also "perplexity".
     """
+    model = _at_length_of(data, model)
     if context is not None:
         return _of_text(_windowed(model, data, context), data, element)
 
@@ -73,6 +75,15 @@ def evaluate_ngram(
     else:
         values = model.log_prob(x)[:, np.newaxis] / x.shape[1] * np.ones(x.shape)
     return _of_text(values, data, element)
+
+
+def _at_length_of(data: tf.data.Dataset, model: Autoregressive) -> Autoregressive:
+    """The model for sequences as long as those of the data, which may be longer than trained on."""
+    known = zoo.data.description(data)
+    both = known is not None and len(model.event_shape) == len(known.event_shape) == 1
+    if not both or known.event_shape == model.event_shape:
+        return model
+    return model.at_length(known.event_shape[0])
 
 
 def _windowed(model: Autoregressive, data: tf.data.Dataset, context: int) -> np.ndarray:

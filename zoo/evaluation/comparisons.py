@@ -10,13 +10,23 @@ from typing import Any
 import numpy as np
 
 import zoo.data
+from zoo.data.spoken_digits import LEVELS, recordings
+from zoo.evaluation.audio_baselines import LinearPredictor
 from zoo.evaluation.baselines import DENSITIES, measure_baseline
 from zoo.evaluation.lossless import measure_webp
 from zoo.evaluation.quantization import measure_pca_coded
 from zoo.evaluation.reconstruction import codes_and_images, corrupted, corruption_of
 from zoo.evaluation.representation import pca_error
 from zoo.evaluation.restoration import restoration_baselines
-from zoo.evaluation.results import Result, examples, protocol
+from zoo.evaluation.results import (
+    EXACT,
+    LikelihoodResult,
+    Result,
+    examples,
+    protocol,
+    standard_error,
+)
+from zoo.models.ngram import NGram
 
 Load = Callable[..., zoo.data.Splits]
 Comparison = Callable[[Any, Load, Mapping[str, Any]], dict[str, Result]]
@@ -62,6 +72,41 @@ def _restoration(model, load: Load, options: Mapping[str, Any]) -> dict[str, Res
     return {f"{k}.{level:g}": r for k, v in found.items() for level, r in v.items()}
 
 
+def _mu_law_grams(order: int) -> Comparison:
+    """An absolutely discounted n-gram over mu-law codes, each training recording a sequence."""
+
+    def compare(model, load: Load, options: Mapping[str, Any]) -> dict[str, Result]:
+        grams = NGram(order, LEVELS, "absolute")
+        grams.fit(r.levels[np.newaxis] for r in recordings("train"))
+        found = [grams.log_prob(r.levels[np.newaxis]) for r in recordings("test")]
+        return {"": _of_recordings(found, load)}
+
+    return compare
+
+
+def _linear_predictor(model, load: Load, options: Mapping[str, Any]) -> dict[str, Result]:
+    """Linear prediction of the wave from 16 samples, with a logistic error of adaptive scale."""
+    predictor = LinearPredictor.fit([r.levels for r in recordings("train")])
+    found = [predictor.log_probs(r.levels).sum(keepdims=True) for r in recordings("test")]
+    return {"": _of_recordings(found, load)}
+
+
+def _of_recordings(log_probs: list[np.ndarray], load: Load) -> Result:
+    """The exact log-likelihood of each test recording, nats, as a result."""
+    values = np.concatenate(log_probs).astype(np.float64)
+    return LikelihoodResult(
+        value=float(values.mean()),
+        standard_error=standard_error(values),
+        unit="nats",
+        count=len(values),
+        data=protocol(load(whole=True).test),
+        kind=EXACT,
+        dimensions=float(np.mean([len(r.levels) for r in recordings("test")])),
+        element="sample",
+        per_example=values,
+    )
+
+
 def _webp(model, load: Load, options: Mapping[str, Any]) -> dict[str, Result]:
     """Lossless WebP of the same images."""
     return {"": measure_webp(load(values="levels").test)}
@@ -69,6 +114,9 @@ def _webp(model, load: Load, options: Mapping[str, Any]) -> dict[str, Result]:
 
 COMPARISONS: dict[str, Comparison] = {
     **{name: _density(name) for name in DENSITIES},
+    "linear_predictor": _linear_predictor,
+    "mu_law_bigram": _mu_law_grams(2),
+    "mu_law_trigram": _mu_law_grams(3),
     "pca": _pca,
     "pca_active": _pca_active,
     "pca_coded": _pca_coded,

@@ -78,8 +78,8 @@ class NGram(CountedModel):
         So a shuffled set is as good as another.
 
         Args:
-            data: one pass of a `tf.data.Dataset` of `x` or `(x, y)`, or an array `[B, T]`; batches
-                may differ in length.
+            data: one pass of a `tf.data.Dataset` of `x` or `(x, y)`, an iterator over arrays
+                `[B, T]`, or one such array; batches may differ in length.
 
         Raises:
             DataError: no sequences, another shape, or numbers that are no levels.
@@ -328,8 +328,10 @@ def _sharpened(p: np.ndarray, temperature: float, top_k: int | None) -> np.ndarr
 
 
 def _batches(data: Any) -> Iterator[Any]:
-    """x of each batch of a data set; an array is one batch."""
-    if not isinstance(data, tf.data.Dataset):
+    """x of each batch of a data set or an iterator; an array is one batch."""
+    if isinstance(data, Iterator):
+        yield from data
+    elif not isinstance(data, tf.data.Dataset):
         yield data
     elif data.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise DataError("the data set never ends: take(n) as many batches as shall be counted")

@@ -10,9 +10,11 @@ from zoo.networks.one_hot import OneHot
 from zoo.networks.pixelcnn import PixelCNN
 from zoo.networks.pixelcnn_pp import PixelCNNPP
 from zoo.networks.quantizer import VectorQuantizer
+from zoo.networks.recording import RecordingLabels
 from zoo.networks.recurrent import GRU
 from zoo.networks.residual import ResidualBlock, ResidualDecoder, ResidualEncoder
 from zoo.networks.transformer import Transformer
+from zoo.networks.wavenet import WaveNet
 
 __all__ = [
     "GRU",
@@ -26,10 +28,12 @@ __all__ = [
     "OneHot",
     "PixelCNN",
     "PixelCNNPP",
+    "RecordingLabels",
     "ResidualBlock",
     "ResidualDecoder",
     "ResidualEncoder",
     "Transformer",
     "UpDecoder",
     "VectorQuantizer",
+    "WaveNet",
 ]
