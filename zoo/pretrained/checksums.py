@@ -22,5 +22,6 @@ CHECKSUMS: dict[str, str] = {
     "vae.toy": "45c8639a470865221680c0c917d33843df79bdfd8db47b419f2673563168380b",
     "vae_20d.mnist": "26d68f74c8f3dc67ffd03495a585e254beb675d81b9d2770fdbdbeaa0f82d12c",
     "vae_2d.mnist": "669310718c52d98f9474b0ed658549f436d73d7fd5755a54d52fbb086ad41896",
+    "vamp_vae.mnist": "828849cfacd638df4c6ba675a434dc4aee3b5d24421f2f00fab0298d9de41211",
     "vq_vae.mnist": "34668cfc12fb2e18c5be2bf6c34bb6c4f56eda8c5ce7bb114f9c90f2a8ea384b",
 }
