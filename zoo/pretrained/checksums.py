@@ -4,6 +4,7 @@ CHECKSUMS: dict[str, str] = {
     "ae.mnist": "12114f8f4bf6c07fdfe0313e8959d58020b7fad062fa65cc95449de9abfc4b3a",
     "ae_2d.mnist": "f829fed702c2fb4274b643b5cd0f748fe65d0fbb0a113a439bea5064d310eae6",
     "ae_5d.mnist": "b123d48e11163002f41fa4d5223505fb5d857e5b692a8a12232eb75887fc3c62",
+    "beta_vae.shapes": "fbe482117d588ccb9a8c4947ec9f0226548f2b4f92ec54ee1684c05d9b9934ed",
     "classifier.mnist": "6fd57ac173319a488d7b21f7dc802bcb31137504cc1743f13ec6fa9bc61fd309",
     "contractive_ae.mnist": "242ebc2e43989bbb43b18bb0137907e6ea5da4d2f051ce639729c95ff7c92c2f",
     "cvae.mnist": "14282a9c6965307f1537840763ece667f51a866f01f5b5472b54df9c72d77bf1",
