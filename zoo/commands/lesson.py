@@ -11,6 +11,7 @@ _LESSONS = {
     "gaps": "a grid decoded by an autoencoder and by a VAE, and what each term does",
     "rate-distortion": "rate and distortion of a VAE over the weight of its KL",
     "variants": "every variant of the models of digits, trained and measured alike",
+    "traversals": "what each latent of the models of shapes does, sorted by KL",
     "pixels": "one causal network with Gaussian, softmax and mixture pixels",
     "orders": "orders of drawing: forward, reversed and random, one network each",
     "language": "n-grams by their order, and free-running networks by position",

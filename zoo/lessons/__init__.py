@@ -7,6 +7,7 @@ from zoo.lessons import (
     orders,
     pixels,
     rate_distortion,
+    traversals,
     variants,
 )
 from zoo.lessons.page import Lesson, Page, write
@@ -16,6 +17,7 @@ LESSONS: dict[str, Lesson] = {
     "gaps": gaps.LESSON,
     "rate-distortion": rate_distortion.LESSON,
     "variants": variants.LESSON,
+    "traversals": traversals.LESSON,
     "pixels": pixels.LESSON,
     "orders": orders.LESSON,
     "language": language.LESSON,
