@@ -11,6 +11,7 @@ CHECKSUMS: dict[str, str] = {
     "dae.mnist": "7e6e5656c5e82395af136ff86e842e0f107b9b0707e92094a3d21cba31f2d2c5",
     "dae_2d.mnist": "f75bb18a2ed392be1521ca2bb21a4ca20ed855ee5f54068a99712bb9ba30ec8e",
     "factor_vae.shapes": "a77106e91953a49f15984960ba8fd88b6caba6f599404cf789b18609f7c9d36b",
+    "flow_vae.mnist": "5bf31e24c28f0eac1b38c644bfef5b61117ee34e7c8ee1fd02de785c48a9e5ec",
     "gaussian_vae.frey_faces": "be6301149c0f83a49bbd08c3d6c1f7e5abed825abc1752f4d9d252aad4aea7da",
     "iwae.mnist": "d69b9446683857c84b301cf7edd3281dc620ccc768125ab23b2b3e870918b305",
     "mmd_vae.mnist": "1cbc0b5c2f4c6a8bfa5e3d97a7a34a3dab64e441bb03b17cf692e959b7c60e26",
