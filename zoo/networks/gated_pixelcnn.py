@@ -16,7 +16,7 @@ class _GatedLayer(keras.layers.Layer):
     u = conv_v(v);  v' = gate(u + c_v);  s = conv_h(h) + u W_1 + c_h
     g = gate(s);  h' = h + g W_2 (no h in the first layer);  skip = g W_3
 
-    The last layer is asked for its skip only, and has no W_2.
+    The last layer is asked for its skip only, and has neither v' nor W_2.
     """
 
     def __init__(
@@ -35,10 +35,8 @@ class _GatedLayer(keras.layers.Layer):
         self.link = dense(2 * filters, "link", bias=False)
         self.out = None if last else dense(filters, "out")
         self.skip = dense(filters, "skip", bias=False)
-        self.contexts = (
-            dense(2 * filters, "vertical_context", bias=False),
-            dense(2 * filters, "horizontal_context", bias=False),
-        )
+        names = ("horizontal_context",) if last else ("horizontal_context", "vertical_context")
+        self.contexts = [dense(2 * filters, name, bias=False) for name in names]
         self.filters = filters
 
     def build_for(self, v: int, h: int, context_size: int | None) -> None:
@@ -55,10 +53,13 @@ class _GatedLayer(keras.layers.Layer):
         self.built = True
 
     def on_rows(self, u: tf.Tensor, contexts) -> tuple[tf.Tensor, tf.Tensor]:
-        """From u: v', and what the horizontal stack is told."""
-        v = gate(u if contexts is None else u + contexts[0])
+        """From u: v', where there is a layer to take it, and what the horizontal stack is told."""
         link = self.link(u)
-        return v, (link if contexts is None else link + contexts[1])
+        if contexts is not None:
+            link += contexts[0]
+        if self.out is None:
+            return u, link
+        return gate(u if contexts is None else u + contexts[1]), link
 
     def on_pixels(self, convolved: tf.Tensor, link: tf.Tensor, h: tf.Tensor):
         """From conv_h(h): h', where there is a layer to take it, and the skip."""
@@ -68,7 +69,7 @@ class _GatedLayer(keras.layers.Layer):
         return h, self.skip(gated)
 
     def given(self, context: tf.Tensor | None, spatial: bool):
-        """c_v and c_h, to be added to whole images, or to rows and pixels."""
+        """c_h and c_v, to be added to whole images, or to rows and pixels."""
         if context is None:
             return None
         found = tuple(projection(context) for projection in self.contexts)
