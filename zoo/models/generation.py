@@ -44,12 +44,9 @@ def generate(
         sharpened as asked, gave to what was drawn.
     """
     steps, numbers = network.steps, network.step_size
-    order = network.order
     batch = tf.shape(x)[0]
-    # Step by step: [steps, B, numbers].
-    given = tf.transpose(tf.reshape(x, [-1, steps, numbers]), [1, 0, 2])
-    given = tf.cast(tf.gather(given, order), tf.float32)
-    fixed = tf.gather(tf.reshape(known, [steps, numbers])[:, 0], order)
+    given = _by_step(network, x)
+    fixed = tf.gather(tf.reshape(known, [steps, numbers])[:, 0], network.order)
     # One step's features as the likelihood takes them: an image of one place.
     ones = [1] * (len(network.event_shape) - (not network.per_element))
 
@@ -79,6 +76,16 @@ def generate(
         ),
         parallel_iterations=1,
     )
-    in_place = tf.gather(drawn.stack(), np.argsort(order))
-    x = tf.reshape(tf.transpose(in_place, [1, 0, 2]), [-1, *network.event_shape])
-    return Drawn(x, total)
+    return Drawn(_in_place(network, drawn.stack()), total)
+
+
+def _by_step(network: CausalNetwork, x: tf.Tensor) -> tf.Tensor:
+    """`[B, *event]` -> `[steps, B, numbers]`, in the network's order."""
+    flat = tf.reshape(tf.cast(x, tf.float32), [-1, network.steps, network.step_size])
+    return tf.gather(tf.transpose(flat, [1, 0, 2]), network.order)
+
+
+def _in_place(network: CausalNetwork, drawn: tf.Tensor) -> tf.Tensor:
+    """The inverse of `_by_step`."""
+    flat = tf.transpose(tf.gather(drawn, np.argsort(network.order)), [1, 0, 2])
+    return tf.reshape(flat, [-1, *network.event_shape])
