@@ -12,6 +12,7 @@ import yaml
 import zoo
 from zoo import catalogue, configuration, storing
 from zoo.errors import ConfigError, EntryError, NotSupported, WeightsError, ZooError
+from zoo.models.weights import round_to_half
 
 NAME = "vae.digits"
 
@@ -292,3 +293,21 @@ def test_every_checksum_has_its_folder_and_every_folder_its_checksum():
     assert folders <= set(configuration.names())
     for name in folders:
         assert catalogue.is_pretrained(name)
+
+
+def test_weights_in_16_bits_are_what_was_rounded(tmp_path):
+    model = zoo.create(NAME, seed=3)
+    full = [w.copy() for w in model.get_weights()]
+    round_to_half(model)
+    for before, after in zip(full, model.get_weights(), strict=True):
+        # Eleven bits of a number count.
+        np.testing.assert_allclose(after, before, rtol=2**-11, atol=1e-7)
+    zoo.save(model, tmp_path / "half", half=True)
+    zoo.save(model, tmp_path / "whole")
+    loaded = zoo.load(tmp_path / "half")
+    assert same_weights(model, loaded) and loaded.get_weights()[0].dtype == np.float32
+    sizes = [(tmp_path / k / "model.weights.h5").stat().st_size for k in ("half", "whole")]
+    assert sizes[0] < 0.6 * sizes[1]
+    model.trainable_variables[0].assign(np.full(model.trainable_variables[0].shape, 1e5))
+    with pytest.raises(WeightsError, match="16 bits cannot hold"):
+        round_to_half(model)

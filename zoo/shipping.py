@@ -6,6 +6,7 @@ Works in a checkout only. Test data are looked at here, once.
 import os
 import platform
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,13 @@ def ship(run: Path, name: str) -> dict[str, Any]:
     for section in ("data", "model", "training"):
         if model.config.get(section) != entry.get(section):
             raise ZooError(f"{run} was not trained as configs/{name}.yaml says: {section} differs")
-    if (Path(run) / WEIGHTS).stat().st_size > _LARGEST:
-        raise ZooError(f"the weights in {run} are larger than 8 MB: choose a smaller network")
     # What is measured may have been written down after the training.
     model.config["evaluation"] = entry.get("evaluation")
     from zoo.measuring import measure, measure_part
+    from zoo.models.weights import round_to_half
 
+    # Half the room; what is measured is what is shipped.
+    round_to_half(model)
     results = measure(model, model.config)
     part = measure_part(model, model.config)
     card = {
@@ -71,7 +73,10 @@ def ship(run: Path, name: str) -> dict[str, Any]:
         "published": (model.config.get("evaluation") or {}).get("published"),
     }
     text = card_text(card)
-    storing.save(model, folder, card)
+    storing.save(model, folder, card, half=True)
+    if (folder / WEIGHTS).stat().st_size > _LARGEST:
+        shutil.rmtree(folder)
+        raise ZooError(f"the weights of {run} take more than 8 MB: choose a smaller network")
     (folder / "README.md").write_text(text, encoding="utf-8")
     _record_checksum(name, (folder / CHECKSUM).read_text().split()[0])
     update_table()

@@ -117,8 +117,8 @@ def spec(part: Any) -> dict[str, Any]:
     return _spec(type(part), values)
 
 
-def write(model: "keras.Model", folder: str | os.PathLike) -> None:
-    """Writes config, weights and checksum into an existing folder.
+def write(model: "keras.Model", folder: str | os.PathLike, half: bool = False) -> None:
+    """Writes config, weights and checksum into an existing folder; `half` as for `save`.
 
     Raises:
         OSError: the folder cannot take them.
@@ -131,12 +131,15 @@ def write(model: "keras.Model", folder: str | os.PathLike) -> None:
     values = getattr(model, "config", None) or {"model": spec(model)}
     check_room(folder, _bytes(model))
     (folder / CONFIG).write_text(plain_yaml.dump(values), encoding="utf-8")
-    digest = write_weights(model, folder / WEIGHTS)
+    digest = write_weights(model, folder / WEIGHTS, half)
     (folder / CHECKSUM).write_text(f"{digest}  {WEIGHTS}\n", encoding="utf-8")
 
 
 def save(
-    model: "keras.Model", directory: str | os.PathLike, card: Mapping[str, Any] | None = None
+    model: "keras.Model",
+    directory: str | os.PathLike,
+    card: Mapping[str, Any] | None = None,
+    half: bool = False,
 ) -> None:
     """Saves a model as a new folder: config, weights, checksum, and what was measured.
 
@@ -144,13 +147,14 @@ def save(
         model: made by `zoo.create` or `zoo.load`, or of registered parts.
         directory: must not exist; appears when all is written.
         card: plain data for `card.json`.
+        half: store the weights in 16 bits; what is loaded then differs by their rounding.
 
     Raises:
         ZooError: the folder exists or cannot be written.
         NotSupported: the model has parts that no config can name.
     """
     with new_folder(directory) as folder:
-        write(model, folder)
+        write(model, folder, half)
         if card is not None:
             (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import keras
+import numpy as np
 
 from zoo.errors import WeightsError
 from zoo.files import check_room
@@ -38,8 +39,13 @@ def save(model: keras.Model, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_weights(model: keras.Model, path: Path) -> str:
+def write_weights(model: keras.Model, path: Path, half: bool = False) -> str:
     """Writes the model's own variables, without an optimizer's.
+
+    Args:
+        model: what is written.
+        path: the file.
+        half: in 16 bits and compressed; exact if `round_to_half` came before.
 
     Returns:
         SHA-256 of the file.
@@ -52,7 +58,47 @@ def write_weights(model: keras.Model, path: Path) -> str:
     bare.ensure_built()
     bare.set_weights(model.get_weights())
     save(bare, path)
+    if half:
+        _halve(Path(path))
     return sha256(path)
+
+
+def round_to_half(model: keras.Model) -> None:
+    """Rounds every float32 variable to the nearest number that 16 bits hold.
+
+    Raises:
+        WeightsError: a weight is larger than these can be.
+    """
+    for variable in [] if isinstance(model, CountedModel) else model.variables:
+        if variable.dtype == "float32":
+            with np.errstate(over="ignore"):
+                rounded = variable.numpy().astype(np.float16)
+            if not np.isfinite(rounded).all():
+                raise WeightsError(f"{variable.path} has weights that 16 bits cannot hold")
+            variable.assign(rounded.astype(np.float32))
+
+
+def _halve(path: Path) -> None:
+    """Writes the float32 arrays of a weights file anew, in 16 bits and compressed."""
+    temporary = path.with_name(f"half.{path.name}")
+    try:
+        with h5py.File(path, "r") as whole, h5py.File(temporary, "w") as half:
+
+            def copy(name, item):
+                if not isinstance(item, h5py.Dataset):
+                    half.require_group(name).attrs.update(item.attrs)
+                    return
+                array = item[()]
+                if array.dtype == np.float32:
+                    array = array.astype(np.float16)
+                how = {"compression": "gzip", "shuffle": True} if array.ndim else {}
+                half.create_dataset(name, data=array, **how).attrs.update(item.attrs)
+
+            half.attrs.update(whole.attrs)
+            whole.visititems(copy)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_weights(model: keras.Model, path: Path, checksum: str) -> None:
