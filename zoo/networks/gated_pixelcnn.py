@@ -97,7 +97,7 @@ class GatedPixelCNN(PixelNetwork):
         ValueError: even kernels, or anything but images.
 
     Reference: van den Oord et al. 2016, arXiv 1606.05328, section 2.2, 2.3 and Figure 2; skips to
-    the output as in figure 2's successor WaveNet, arXiv 1609.03499. Departures: the image is moved
+    the output as in WaveNet, arXiv 1609.03499. Departures: the image is moved
     by one before unmasked convolutions, instead of masks; channels are not masked.
     """
 
