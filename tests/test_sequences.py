@@ -13,7 +13,8 @@ from zoo.distributions import IndependentBernoulli, IndependentCategorical
 from zoo.errors import DataError, NotSupported
 from zoo.evaluation import evaluate
 from zoo.models import Autoregressive, NGram
-from zoo.networks import GRU, MADE, GatedPixelCNN, OneHot
+from zoo.networks import GRU, MADE, GatedPixelCNN, OneHot, Transformer
+from zoo.networks.causal import dropped
 from zoo.objectives import Ramp
 
 TEXT = "the cat sat on the mat. the dog sat on the log.\nno cat is a dog.\n"
@@ -123,6 +124,43 @@ def test_own_draws_replace_their_share_in_training_only():
     np.testing.assert_allclose(terms[1], model.log_prob(x), rtol=1e-5)
     again = Autoregressive.from_config(model.get_config())
     assert again.own_draws(10) == 0.5
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        GRU(levels=3, units=8, layers=2, embedding=4, dropout=0.5),
+        Transformer(levels=3, size=8, layers=2, heads=2, dropout=0.5),
+    ],
+)
+def test_dropout_is_of_training_alone_and_repeats_with_its_key(network):
+    model = Autoregressive(network, IndependentCategorical((6,), levels=3))
+    model.ensure_built()
+    for weight in model.trainable_variables:
+        weight.assign(tf.random.stateless_normal(weight.shape, (1, 2)))
+    x = tf.constant(np.random.default_rng(0).integers(0, 3, (4, 6)), tf.float32)
+
+    def nats(training, key):
+        return model.terms(x, training=training, seed=tf.constant([0, key])).log_likelihood.numpy()
+
+    np.testing.assert_array_equal(nats(False, 1), nats(False, 2))
+    np.testing.assert_allclose(nats(False, 1), model.log_prob(x), rtol=1e-6)
+    np.testing.assert_array_equal(nats(True, 1), nats(True, 1))
+    assert np.abs(nats(True, 1) - nats(True, 2)).min() > 1e-3
+    again = type(network).from_config(network.get_config())
+    assert again.get_config()["dropout"] == 0.5
+
+
+def test_what_dropout_leaves_keeps_its_mean():
+    x = tf.ones((100, 100))
+    left = dropped(x, 0.25, 3, "purpose").numpy()
+    assert set(np.unique(left)) == {0.0, np.float32(1 / 0.75)}
+    assert (left == 0).mean() == pytest.approx(0.25, abs=0.02)
+    assert np.abs(left - dropped(x, 0.25, 3, "another").numpy()).max() > 1
+    assert dropped(x, 0.25, None, "purpose") is x
+    for rate in (-0.1, 1.0):
+        with pytest.raises(ValueError, match="share"):
+            GRU(levels=3, units=2, dropout=rate)
 
 
 def test_a_class_beside_a_text():

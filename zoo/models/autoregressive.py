@@ -84,22 +84,31 @@ class Autoregressive(ConditionalModel):
 
     # The density.
 
-    def features(self, x, y=None, training: bool = False) -> tf.Tensor:
-        """The network's output at every step, `[B, ..., F]`."""
+    def features(self, x, y=None, training: bool = False, seed: Seed | None = None) -> tf.Tensor:
+        """The network's output at every step, `[B, ..., F]`.
+
+        Args:
+            x, y: examples, and their conditions where the model has one.
+            training: how the condition's network is asked.
+            seed: of the network's dropout; None: it drops nothing.
+        """
         seen = (
             tf.cast(x, tf.float32) if self.network.takes_levels else self.likelihood.to_network(x)
         )
         context = None if self.condition is None else self.given(y, training)
-        return self.network(seen, context, training=training)
+        return self.network(seen, context, seed=seed)
 
-    def distribution(self, x, y=None, training: bool = False) -> tfd.Distribution:
+    def distribution(
+        self, x, y=None, training: bool = False, seed: Seed | None = None
+    ) -> tfd.Distribution:
         """prod_i p(. | x_<i, y): each element's distribution given the ones before it in x."""
-        parameters = self.likelihood(self.features(x, y, training))
+        parameters = self.likelihood(self.features(x, y, training, seed))
         return self.likelihood.distribution(parameters)
 
     def terms(self, x, y=None, training=False, seed=None) -> LikelihoodTerms:
         shown = x if not training or self.own_draws == 0 else self._mixed(x, y, seed)
-        return LikelihoodTerms(self.distribution(shown, y, training).log_prob(x))
+        key = fold(seed, "dropout") if training and seed is not None else None
+        return LikelihoodTerms(self.distribution(shown, y, training, key).log_prob(x))
 
     def _mixed(self, x, y, seed) -> tf.Tensor:
         """x with a share of its elements drawn by the model, each given the true ones before it."""

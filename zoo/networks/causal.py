@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.noise import Seed, fold
+
 State = Any
 
 
@@ -37,8 +39,13 @@ class CausalNetwork(keras.layers.Layer):
         """Makes all variables, for `self.event_shape`."""
         raise NotImplementedError
 
-    def whole(self, x: tf.Tensor, context: tf.Tensor | None, training: bool) -> tf.Tensor:
-        """Features at every step; see the class for shapes."""
+    def whole(self, x: tf.Tensor, context: tf.Tensor | None, seed: Seed | None = None) -> tf.Tensor:
+        """Features at every step; see the class for shapes.
+
+        Args:
+            x, context: see the class.
+            seed: of what training adds, such as dropout; None: nothing is added.
+        """
         raise NotImplementedError
 
     def start(self, batch: int | tf.Tensor, context: tf.Tensor | None) -> State:
@@ -84,8 +91,8 @@ class CausalNetwork(keras.layers.Layer):
         self.build_for(None if context_shape is None else context_shape[-1])
         self.built = True
 
-    def call(self, x, context=None, training=False):
-        return self.whole(x, context, training)
+    def call(self, x, context=None, seed=None):
+        return self.whole(x, context, seed)
 
     def compute_output_shape(self, input_shape, context_shape=None):
         dims = tuple(input_shape) if self.per_element else tuple(input_shape)[:-1]
@@ -95,6 +102,23 @@ class CausalNetwork(keras.layers.Layer):
     def feature_size(self) -> int:
         """F, the length of a step's features."""
         raise NotImplementedError
+
+
+def dropped(x: tf.Tensor, rate: float, seed: Seed | None, purpose: str) -> tf.Tensor:
+    """x with a share `rate` of its numbers at 0 and the others over 1 - rate; x, if seed is None.
+
+    Reference: Srivastava et al. 2014, JMLR 15, section 10 (scaled in training, not at test).
+    """
+    if seed is None or not rate:
+        return x
+    return tf.nn.experimental.stateless_dropout(x, rate, fold(seed, purpose))
+
+
+def checked_dropout(rate: float) -> float:
+    """Raises ValueError unless `rate` is a share below 1."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"dropout is a share from 0 and below 1, not {rate}")
+    return float(rate)
 
 
 def remember(memory: tf.Tensor, value: tf.Tensor, *place: int | tf.Tensor) -> tf.Tensor:

@@ -59,8 +59,8 @@ class MADE(CausalNetwork):
         context = None if context_size is None else (None, context_size)
         self.mlp.build((None, self.steps), context)
 
-    def whole(self, x, context, training):
-        del training
+    def whole(self, x, context, seed=None):
+        del seed
         features = self.mlp(tf.reshape(x, [-1, self.steps]), context)
         return tf.reshape(features, [-1, *self.event_shape, self.feature_size])
 

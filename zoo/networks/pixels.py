@@ -39,7 +39,7 @@ class PixelNetwork(CausalNetwork):
             )
         super().build(input_shape, context_shape)
 
-    def whole(self, x, context, training):
+    def whole(self, x, context, seed=None):
         if self.drawing_order == "forward":
             return self.forward(x, context)
         features = self.forward(tf.reverse(x, [1, 2]), context)

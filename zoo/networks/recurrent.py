@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo.networks.causal import CausalNetwork
+from zoo.networks.causal import CausalNetwork, checked_dropout, dropped
 from zoo.registration import register
 
 
@@ -83,16 +83,18 @@ class GRU(CausalNetwork):
         layers: how many.
         embedding: length of a level's vector; None: its one-hot code, which the first layer's W
             reads as a row.
+        dropout: of every layer's h' on its way up, and of the embedding, in training.
         **kwargs: `name`, `trainable` and `dtype`, as for any Keras layer.
 
     Shapes: x `[B, T]`, float32 integers 0 to levels - 1, and a context `[B, C]` or none ->
     `[B, T, units]`. The weights serve any T.
 
     Raises:
-        ValueError: `units`, `layers` or `embedding` below 1, fewer than 2 levels, another rank of
-            x, or a context against what was built.
+        ValueError: `units`, `layers` or `embedding` below 1, fewer than 2 levels, a dropout that
+            is no share, another rank of x, or a context against what was built.
 
-    Reference: Cho et al. 2014, arXiv 1406.1078, section 2.3. Departures: r scales the candidate's
+    Reference: Cho et al. 2014, arXiv 1406.1078, section 2.3; dropout where nothing recurs, as in
+    Zaremba et al. 2014, arXiv 1409.2329. Departures: r scales the candidate's
     recurrent product after it is made, as cuDNN and Keras's `reset_after` do; so one product serves
     all gates, and the weights are those of `keras.layers.GRU`.
     """
@@ -100,12 +102,19 @@ class GRU(CausalNetwork):
     takes_levels = True
 
     def __init__(
-        self, levels: int, units: int, layers: int = 1, embedding: int | None = None, **kwargs: Any
+        self,
+        levels: int,
+        units: int,
+        layers: int = 1,
+        embedding: int | None = None,
+        dropout: float = 0.0,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if units < 1 or layers < 1 or (embedding is not None and embedding < 1):
             raise ValueError("GRU takes units, layers and an embedding of 1 or more")
         self.levels, self.units, self.depth, self.embedding = levels, units, layers, embedding
+        self.dropout = checked_dropout(dropout)
         self.previous = PreviousLevel(levels, embedding or 3 * units, name="previous")
         self.cells = [GatedUnits(units, name=f"cell_{i}") for i in range(layers)]
 
@@ -122,11 +131,14 @@ class GRU(CausalNetwork):
         for i, cell in enumerate(self.cells):
             cell.build_for(self.units if i else self.embedding)
 
-    def whole(self, x, context, training):
+    def whole(self, x, context, seed=None):
         # Time first: a step then reads and writes one block of memory.
         h = tf.transpose(self.previous(x, context), [1, 0, 2])
+        if self.embedding is not None:
+            h = dropped(h, self.dropout, seed, "embedding")
         for cell in self.cells:
             h = scan(cell.inputs(h), *cell.recurrent())
+            h = dropped(h, self.dropout, seed, cell.name)
         return tf.transpose(h, [1, 0, 2])
 
     def start(self, batch, context):
@@ -145,6 +157,7 @@ class GRU(CausalNetwork):
             "units": self.units,
             "layers": self.depth,
             "embedding": self.embedding,
+            "dropout": self.dropout,
         }
         return {**super().get_config(), **own}
 

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.networks.causal import CausalNetwork, remember
+from zoo.networks.causal import CausalNetwork, checked_dropout, dropped, remember
 from zoo.networks.recurrent import PreviousLevel, check_sequences
+from zoo.noise import Seed, fold
 from zoo.registration import register
 
 #: The longest wave of the rotary code has 2 pi times so many steps.
@@ -31,6 +32,7 @@ class Transformer(CausalNetwork):
         layers: how many attentions and mlps.
         heads: in each attention.
         ratio: hidden units of the mlp, over size.
+        dropout: of the vectors e, and of what each attention and mlp adds, in training.
         **kwargs: `name`, `trainable` and `dtype`, as for any Keras layer.
 
     Shapes: x `[B, T]`, float32 integers 0 to levels - 1, and a context `[B, C]` or none ->
@@ -38,12 +40,13 @@ class Transformer(CausalNetwork):
 
     Raises:
         ValueError: `layers`, `heads` or `ratio` below 1, a size that the heads do not divide into
-            even parts, fewer than 2 levels, another rank of x, or a context against what was built.
+            even parts, fewer than 2 levels, a dropout that is no share, another rank of x, or a
+            context against what was built.
 
     Reference: Vaswani et al. 2017, arXiv 1706.03762; norms before each part and the initial scale
     as in Radford et al. 2019 (GPT-2), section 2.3; rotary positions of Su et al. 2021, arXiv
-    2104.09864, Eq. 34. Departures: no dropout; no bias in q, k and v; the two numbers that are
-    turned together are half a head apart, not neighbours.
+    2104.09864, Eq. 34. Departures: no dropout of attention weights; no bias in q, k and v; the two
+    numbers that are turned together are half a head apart, not neighbours.
     """
 
     takes_levels = True
@@ -55,6 +58,7 @@ class Transformer(CausalNetwork):
         layers: int,
         heads: int = 4,
         ratio: int = 4,
+        dropout: float = 0.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -64,10 +68,12 @@ class Transformer(CausalNetwork):
                 "multiple of 2 heads"
             )
         self.levels, self.size, self.depth = levels, size, layers
-        self.heads, self.ratio = heads, ratio
+        self.heads, self.ratio, self.dropout = heads, ratio, checked_dropout(dropout)
         self.previous = PreviousLevel(levels, size, _normal, name="previous")
         self.blocks = [
-            _Block(size, heads, ratio, scale=1 / math.sqrt(2 * layers), name=f"block_{i}")
+            _Block(
+                size, heads, ratio, self.dropout, scale=1 / math.sqrt(2 * layers), name=f"block_{i}"
+            )
             for i in range(layers)
         ]
         self.norm = _norm("norm")
@@ -86,10 +92,10 @@ class Transformer(CausalNetwork):
             block.build((None, None, self.size))
         self.norm.build((None, self.size))
 
-    def whole(self, x, context, training):
-        h = self.previous(x, context)
+    def whole(self, x, context, seed=None):
+        h = dropped(self.previous(x, context), self.dropout, seed, "previous")
         for block in self.blocks:
-            h = block(h)
+            h = block(h, None if seed is None else fold(seed, block.name))
         return self.norm(h)
 
     def start(self, batch, context):
@@ -109,6 +115,7 @@ class Transformer(CausalNetwork):
             "layers": self.depth,
             "heads": self.heads,
             "ratio": self.ratio,
+            "dropout": self.dropout,
         }
         return {**super().get_config(), **own}
 
@@ -119,9 +126,12 @@ class _Block(keras.layers.Layer):
     The memory of the steps before is their keys and values, `[T, B, heads, d]` each.
     """
 
-    def __init__(self, size: int, heads: int, ratio: int, scale: float, **kwargs: Any):
+    def __init__(
+        self, size: int, heads: int, ratio: int, dropout: float, scale: float, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.size, self.heads, self.head_size = size, heads, size // heads
+        self.dropout = dropout
         self.norms = [_norm("attention_norm"), _norm("mlp_norm")]
         self.qkv = _dense(3 * size, "qkv", bias=False)
         self.out = _dense(size, "out", scale)
@@ -134,7 +144,7 @@ class _Block(keras.layers.Layer):
         self.down.build((None, None, self.up.units))
         self.built = True
 
-    def call(self, h):
+    def call(self, h, seed=None):
         steps = h.shape[1]
         q, k, v = self._heads(h)
         cos, sin = angles(tf.range(steps), self.head_size)
@@ -142,7 +152,7 @@ class _Block(keras.layers.Layer):
         later = np.triu(np.full((steps, steps), -np.inf, np.float32), 1)
         weights = _softmax(tf.matmul(q, k, transpose_b=True), later, self.head_size)
         seen = tf.transpose(tf.matmul(weights, v), [0, 2, 1, 3])
-        return self._finished(h, tf.reshape(seen, tf.shape(h)))
+        return self._finished(h, tf.reshape(seen, tf.shape(h)), seed)
 
     def memory(self, steps: int, batch: int | tf.Tensor) -> dict[str, tf.Tensor]:
         """Of no step yet."""
@@ -170,10 +180,11 @@ class _Block(keras.layers.Layer):
         parts = tf.reshape(product, [-1, h.shape[1], 3, self.heads, self.head_size])
         return tf.unstack(tf.transpose(parts, [2, 0, 3, 1, 4]))
 
-    def _finished(self, h: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
+    def _finished(self, h: tf.Tensor, seen: tf.Tensor, seed: Seed | None = None) -> tf.Tensor:
         """h and what attention saw, through the rest of the block."""
-        h = h + self.out(seen)
-        return h + self.down(tf.nn.gelu(self.up(self.norms[1](h))))
+        h = h + dropped(self.out(seen), self.dropout, seed, "attention")
+        mlp = self.down(tf.nn.gelu(self.up(self.norms[1](h))))
+        return h + dropped(mlp, self.dropout, seed, "mlp")
 
 
 def _softmax(scores: tf.Tensor, later, head_size: int) -> tf.Tensor:

@@ -126,7 +126,7 @@ class WaveNet(CausalNetwork):
         self.skips.build((None, None, self.filters * len(self.blocks)))
         self.hidden.build((None, None, self.skip))
 
-    def whole(self, x, context, training):
+    def whole(self, x, context, seed=None):
         given, start = self._split(context)
         waves = None
         if start is not None:
