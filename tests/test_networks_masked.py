@@ -31,6 +31,10 @@ def _jacobian(network, z, context=None):
 def test_outputs_see_exactly_the_elements_before_them(order, units, with_context):
     network = MaskedMLP(units, outputs=3, order=order, activation="elu", seed=5)
     context = _random(4, 2, seed=1) if with_context else None
+    network.build((None, SIZE), None if context is None else (None, 2))
+    for i, kernel in enumerate(network.kernels):
+        # They begin masked, which would hide that the network masks nothing.
+        kernel.assign(_random(*kernel.shape, seed=i))
     jacobian = _jacobian(network, _random(4, SIZE), context)
     places = positions(order, SIZE, seed=5)
     before = places[:, np.newaxis] > places
@@ -70,8 +74,9 @@ def test_it_is_the_network_of_its_masked_weights():
     z, context = _random(3, 2, 4), _random(2, 3, seed=1)
     outputs = network(z, context)
     assert outputs.shape == (3, 2, 4, 2)
-    for bias in network.biases:
-        bias.assign(_random(*bias.shape, seed=2))
+    # The kernels too: they begin masked, which would hide that the network masks nothing.
+    for weight in (*network.kernels, *network.biases):
+        weight.assign(_random(*weight.shape, seed=2))
     w = [kernel.numpy() * mask for kernel, mask in zip(network.kernels, network.masks, strict=True)]
     b = [bias.numpy() for bias in network.biases]
     hidden = np.tanh(z @ w[0] + b[0] + context @ network.context_kernel.numpy())
@@ -88,6 +93,17 @@ def test_the_masks_are_germains():
     np.testing.assert_array_equal(network.masks[0], [[1, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0]])
     row = [0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 1, 1]
     np.testing.assert_array_equal(network.masks[1], row)
+
+
+def test_what_is_masked_begins_at_zero_and_the_rest_as_glorots():
+    network = MaskedMLP([200, 300])
+    network.build((None, 100))
+    for kernel, mask in zip(network.kernels, network.masks, strict=True):
+        assert not np.any(kernel.numpy()[mask == 0])
+        bound = np.sqrt(6 / sum(kernel.shape))
+        kept = kernel.numpy()[mask == 1]
+        assert 0.99 * bound < np.abs(kept).max() <= bound
+        assert np.std(kept) == pytest.approx(bound / np.sqrt(3), rel=0.02)
 
 
 def test_last_weights_begin_as_small_as_asked():

@@ -105,7 +105,7 @@ class MaskedMLP(keras.layers.Layer):
         self.masks = self._masks(size, has_context=context_shape is not None)
         for i, mask in enumerate(self.masks):
             last = i == len(self.masks) - 1
-            self.kernels.append(self._kernel(f"kernel_{i}", mask.shape, last))
+            self.kernels.append(self._kernel(f"kernel_{i}", mask.shape, last, mask))
             self.biases.append(
                 self.add_weight(name=f"bias_{i}", shape=mask.shape[1:], initializer="zeros")
             )
@@ -156,9 +156,14 @@ class MaskedMLP(keras.layers.Layer):
         masks.append(before[:, np.newaxis] < np.repeat(places, self.outputs))
         return [mask.astype(np.float32) for mask in masks]
 
-    def _kernel(self, name: str, shape: tuple[int, ...], last: bool) -> keras.Variable:
+    def _kernel(self, name: str, shape: tuple[int, ...], last: bool, mask=1.0) -> keras.Variable:
         # Glorot's uniform initializer, scaled.
-        start = keras.initializers.VarianceScaling(
+        glorot = keras.initializers.VarianceScaling(
             self.output_scale**2 if last else 1.0, "fan_avg", "uniform"
         )
+
+        def start(shape, dtype=None):
+            # What is masked has no gradient: it stays 0, and takes next to no room in a file.
+            return glorot(shape, dtype) * mask
+
         return self.add_weight(name=name, shape=shape, initializer=start)
