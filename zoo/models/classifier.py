@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.distributions.base import Support
 from zoo.errors import DataError
 from zoo.models.base import GenerativeModel
 from zoo.models.parts import build_part, deserialize_parts, serialize_parts
@@ -16,20 +17,31 @@ tfd = tfp.distributions
 
 @register
 class Classifier(GenerativeModel):
-    """p(y|x) = likelihood(network(x)), for grey values and for binarized ones alike.
+    """p(y|x) = likelihood(network(x)), of images and of sequences.
 
-    In training, images are shifted by whole pixels, and a share of them is binarized anew, each
-    grey value being the probability of a 1: what it judges later are samples of either kind.
+    In training, examples are shifted, by whole pixels or steps, and made like the samples that it
+    judges later: a share of them is binarized anew, each grey value being the probability of a 1;
+    integers get noise.
 
     Args:
         network: `[B, *event] -> [B, F]`; its output is what `features` returns.
         likelihood: distribution layer over `[1]` label, such as `IndependentCategorical`.
-        event_shape: shape of one image.
-        shift: largest shift in each direction, pixels.
-        binarized_share: share of the training images that is binarized.
+        event_shape: shape of one example.
+        shift: largest shift in each direction, pixels or steps.
+        binarized_share: share of the training examples that is binarized.
+        levels: x holds the integers 0 to levels - 1, and `levels` where there is nothing, such as
+            behind the end of a recording; None: x is in [0, 1], and nothing is 0.
+        noise: standard deviation, in levels, of the noise of the noisiest training examples; each
+            has its own, uniform from 0. It is also where there is nothing, around the middle level.
+        label: which one of several labels in y it learns and is measured by.
         seed: base of every random draw.
 
-    Images are `[B, H, W, C]` in [0, 1], labels `[B]` integers. It generates nothing.
+    Shapes: images `[B, H, W, C]` or sequences `[B, T]`; y, integers, `[B]` or `[B, K]`. It
+    generates nothing.
+
+    Raises:
+        ValueError: integers that should be binarized, other values that should get noise, fewer
+            than 2 levels, or a negative label.
     """
 
     metric_names = ("log_likelihood", "accuracy")
@@ -41,12 +53,22 @@ class Classifier(GenerativeModel):
         event_shape,
         shift: int = 0,
         binarized_share: float = 0.0,
+        levels: int | None = None,
+        noise: float = 0.0,
+        label: int = 0,
         seed: int = 0,
         **kwargs,
     ):
+        if levels is not None and (binarized_share or levels < 2):
+            raise ValueError("a classifier of integers takes 2 levels or more, and binarizes none")
+        if levels is None and noise:
+            raise ValueError("noise is in levels, so it takes a classifier of integers: give levels")
+        if label < 0:
+            raise ValueError(f"the labels of y are counted from 0, so none is number {label}")
         super().__init__(event_shape=event_shape, seed=seed, **kwargs)
         self.network, self.likelihood = network, likelihood
         self.shift, self.binarized_share = int(shift), float(binarized_share)
+        self.levels, self.noise, self.label = levels, float(noise), label
         self.objective = MaximumLikelihood()
 
     def build(self, input_shape=None):
@@ -56,15 +78,31 @@ class Classifier(GenerativeModel):
         self.built = True
 
     def terms(self, x, y=None, training=False, seed=None) -> LikelihoodTerms:
-        if y is None:
-            raise DataError("a classifier needs labels: zoo.data.load(NAME, labels=True)")
+        y = tf.cast(self.label_of(y), tf.float32)[:, tf.newaxis]
         if training:
-            x = _shifted(x, self.shift, fold(seed, "shift"))
+            nothing = 0.0 if self.levels is None else float(self.levels)
+            x = _shifted(x, self.shift, nothing, fold(seed, "shift"))
             x = _binarized(x, self.binarized_share, fold(seed, "binarize"))
+            x = _noisy(x, self.levels, self.noise, fold(seed, "noise"))
         labels = self.distribution(x, training=training)
-        y = tf.cast(tf.reshape(y, (-1, 1)), tf.float32)
         correct = tf.cast(tf.equal(labels.mode(), y), tf.float32)
         return LikelihoodTerms(labels.log_prob(y), {"accuracy": tf.squeeze(correct, axis=1)})
+
+    def label_of(self, y):
+        """What it should find, `[B]`, of labels `[B]` or `[B, K]`: tensors or arrays.
+
+        Raises:
+            DataError: y is missing, or lacks the label.
+        """
+        if y is None:
+            raise DataError("a classifier needs labels: zoo.data.load(NAME, labels=True)")
+        labels = y if len(y.shape) == 2 else y[:, np.newaxis]
+        if self.label >= labels.shape[1]:
+            raise DataError(
+                f"{self.name} learns label {self.label} of each example, counted from 0, but y has "
+                f"{labels.shape[1]}"
+            )
+        return labels[:, self.label]
 
     def distribution(self, x, training: bool = False) -> tfd.Distribution:
         """p(y|x), batch `[B]`, event `[1]`."""
@@ -77,11 +115,11 @@ class Classifier(GenerativeModel):
         return {"probabilities": tf.nn.softmax(logits[:, 0]), "features": features}
 
     def classify(self, x) -> np.ndarray:
-        """p(y|x) `[B, classes]` of any number of images."""
+        """p(y|x) `[B, classes]` of any number of examples."""
         return self._in_batches(x, "probabilities")
 
     def features(self, x) -> np.ndarray:
-        """The network's output `[B, F]`, for distances between sets of images."""
+        """The network's output `[B, F]`, for distances between sets of examples."""
         return self._in_batches(x, "features")
 
     def _in_batches(self, x, which: str) -> np.ndarray:
@@ -89,7 +127,12 @@ class Classifier(GenerativeModel):
         return self.predict(np.asarray(x, np.float32), batch_size=500, verbose=0)[which]
 
     def check_values(self, x: np.ndarray) -> None:
-        if x.size == 0 or not np.isfinite(x).all() or x.min() < 0 or x.max() > 1:
+        if self.levels is not None:
+            remedy = 'load them with values="levels"'
+            support = Support(self.name, 0, self.levels, integer=True, remedy=remedy)
+            if fault := support.violation(x):
+                raise DataError(fault)
+        elif x.size == 0 or not np.isfinite(x).all() or x.min() < 0 or x.max() > 1:
             raise DataError(
                 "the classifier takes finite values in [0, 1]: scale the images, or load them with "
                 'values="unit"'
@@ -101,6 +144,9 @@ class Classifier(GenerativeModel):
             "event_shape": list(self.event_shape),
             "shift": self.shift,
             "binarized_share": self.binarized_share,
+            "levels": self.levels,
+            "noise": self.noise,
+            "label": self.label,
             "seed": self.seed,
             **serialize_parts(self, ("network", "likelihood")),
         }
@@ -110,24 +156,42 @@ class Classifier(GenerativeModel):
         return cls(**deserialize_parts(config, custom_objects))
 
 
-def _shifted(x: tf.Tensor, largest: int, seed: tf.Tensor) -> tf.Tensor:
-    """Moves each image by its own whole number of pixels; zeros come in."""
+def _shifted(x: tf.Tensor, largest: int, nothing: float, seed: tf.Tensor) -> tf.Tensor:
+    """Moves each example by its own whole number of pixels or steps; nothing comes in."""
     if not largest:
         return x
-    batch, height, width = tf.shape(x)[0], x.shape[1], x.shape[2]
+    # Height and width, or the time.
+    sizes = x.shape[1:3]
     offsets = tf.random.stateless_uniform(
-        (batch, 2), seed, minval=0, maxval=2 * largest + 1, dtype=tf.int32
+        (tf.shape(x)[0], len(sizes)), seed, minval=0, maxval=2 * largest + 1, dtype=tf.int32
     )
-    padded = tf.pad(x, [[0, 0], [largest, largest], [largest, largest], [0, 0]])
-    rows = offsets[:, :1] + tf.range(height)
-    columns = offsets[:, 1:] + tf.range(width)
-    return tf.gather(tf.gather(padded, rows, batch_dims=1), columns, axis=2, batch_dims=1)
+    around = [[largest, largest] if 0 < axis < 3 else [0, 0] for axis in range(len(x.shape))]
+    x = tf.pad(x, around, constant_values=nothing)
+    for place, size in enumerate(sizes):
+        kept = offsets[:, place : place + 1] + tf.range(size)
+        x = tf.gather(x, kept, axis=place + 1, batch_dims=1)
+    return x
 
 
 def _binarized(x: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
-    """Draws a share of the images as binary ones with the grey values as probabilities."""
+    """Draws a share of the examples as binary ones with the grey values as probabilities."""
     if not share:
         return x
-    chosen = tf.random.stateless_uniform((tf.shape(x)[0], 1, 1, 1), fold(seed, "choose")) < share
+    chosen = _one_each(x, fold(seed, "choose")) < share
     drawn = tf.random.stateless_uniform(tf.shape(x), fold(seed, "draw")) < x
     return tf.where(chosen, tf.cast(drawn, x.dtype), x)
+
+
+def _noisy(x: tf.Tensor, levels: int | None, largest: float, seed: tf.Tensor) -> tf.Tensor:
+    """Adds to each example noise of its own strength; nothing becomes noise in the middle."""
+    if not largest:
+        return x
+    strength = largest * _one_each(x, fold(seed, "strength"))
+    noise = strength * tf.random.stateless_normal(tf.shape(x), fold(seed, "draw"))
+    heard = tf.where(x < levels, x, float(levels // 2))
+    return tf.clip_by_value(tf.round(heard + noise), 0.0, levels - 1.0)
+
+
+def _one_each(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A number in [0, 1) for each example, `[B, 1, ...]`."""
+    return tf.random.stateless_uniform((tf.shape(x)[0], *[1] * (len(x.shape) - 1)), seed)

@@ -7,17 +7,15 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.errors import DataError, NotSupported
 from zoo.models.base import as_key
-from zoo.models.conditional import ConditionalModel, unflatten
-from zoo.models.parts import build_part, deserialize_parts, serialize_parts
+from zoo.models.decoding import DecoderModel, image_of
+from zoo.models.parts import build_part
 from zoo.noise import Seed, fold
-from zoo.objectives.base import check_fits
 
 tfd = tfp.distributions
 
 
-class LatentModel(ConditionalModel):
+class LatentModel(DecoderModel):
     """q(z|x) = posterior(encoder(x)); p(x|z) = likelihood(decoder(z)); perhaps p(z) = prior.
 
     With a condition y, everything is conditional on it: features c(y) are appended to the encoder's
@@ -59,22 +57,24 @@ class LatentModel(ConditionalModel):
         seed: int = 0,
         **kwargs,
     ):
-        layers = {"encoder": encoder, "posterior": posterior, "decoder": decoder}
-        for name, part in (layers | {"likelihood": likelihood}).items():
+        for name, part in {"encoder": encoder, "posterior": posterior}.items():
             if not isinstance(part, keras.Layer):
                 raise ValueError(f"the {name} is {part!r}, not a layer")
-        check_fits(objective, type(self))
-        if prior is not None:
-            prior.check_fits(posterior.size, likelihood.event_shape, condition is not None)
-        super().__init__(likelihood.event_shape, condition, condition_shape, seed, **kwargs)
+        super().__init__(
+            decoder,
+            likelihood,
+            prior,
+            objective,
+            posterior.size,
+            condition,
+            condition_shape,
+            seed,
+            **kwargs,
+        )
         self.encoder, self.posterior = encoder, posterior
-        self.decoder, self.likelihood = decoder, likelihood
-        self.prior, self.objective = prior, objective
-        self.latent_size = posterior.size
-        self.latent_shape = (posterior.size,)
 
     def build(self, input_shape=None):
-        images, latents = (None, *self.event_shape), (None, self.latent_size)
+        images = (None, *self.event_shape)
         build_part(self.encoder, images)
         features = self.encoder.compute_output_shape(images)
         if self.condition is not None:
@@ -84,12 +84,9 @@ class LatentModel(ConditionalModel):
                     raise ValueError(
                         f"with a condition, the {what}'s features are [B, F]: give it units"
                     )
-            features, latents = ((None, s[-1] + conditions[-1]) for s in (features, latents))
+            features = (None, features[-1] + conditions[-1])
         build_part(self.posterior, features)
-        if self.prior is not None:
-            build_part(self.prior, (None, self.latent_size))
-        build_part(self.decoder, latents)
-        build_part(self.likelihood, self.decoder.compute_output_shape(latents))
+        self.build_decoder()
         self.built = True
 
     # The distributions.
@@ -116,52 +113,6 @@ class LatentModel(ConditionalModel):
         features = self._beside(self.encoder(x, training=training), y, training)
         return self.posterior.distribution(self.posterior(features))
 
-    def decode(self, z, y=None, training: bool = False) -> tfd.Distribution:
-        """p(x|z), batch `[...]`, of `z` `[..., D]` and, with a condition, `y` of batch `[...]` or
-        its last dimensions.
-
-        Raises:
-            DataError: codes of another size; a missing y, or one that does not fit.
-        """
-        z = tf.convert_to_tensor(z)
-        if z.shape[-1] != self.latent_size:
-            raise DataError(
-                f"{self.name} takes codes of shape [..., {self.latent_size}], but was given "
-                f"{list(z.shape)}"
-            )
-        if tf.executing_eagerly():
-            self.check_given(y, z.shape[:-1])
-        batch = tf.shape(z)[:-1]
-        z = self._beside(z, y, training)
-        flat = tf.reshape(z, (-1, z.shape[-1]))
-        parameters = self.likelihood(self.decoder(flat, training=training))
-        return self.likelihood.distribution(
-            {k: unflatten(v, batch) if v.shape.rank else v for k, v in parameters.items()}
-        )
-
-    def prior_distribution(self) -> tfd.Distribution:
-        """p(z), batch `[]`, event `[D]`.
-
-        Raises:
-            NotSupported: the model has no prior.
-        """
-        if self.prior is None:
-            raise NotSupported(
-                f"{type(self).__name__} has no density of its codes, so it cannot be sampled: fit "
-                "one afterwards, with `zoo fit-density` or zoo.fit_density(model, data)"
-            )
-        return self.prior.given(self._encode)
-
-    def _beside(self, features: tf.Tensor, y, training: bool) -> tf.Tensor:
-        """`features` `[..., F]` with c(y) appended, where the model is conditional."""
-        if self.condition is None:
-            return features
-        given = self.given(y, training)
-        # Under mixed precision z is of another type than what networks make.
-        given = tf.cast(given, features.dtype)
-        shape = tf.concat([tf.shape(features)[:-1], tf.shape(given)[-1:]], axis=0)
-        return tf.concat([features, tf.broadcast_to(given, shape)], axis=-1)
-
     def call(self, x, training=False):
         """Tensors only: `latent` `[B, D]`, the posterior's mean, and its `reconstruction`.
 
@@ -173,28 +124,6 @@ class LatentModel(ConditionalModel):
         return {"latent": latent, "reconstruction": image}
 
     # What people do with it.
-
-    def can(self, name: str) -> bool:
-        return super().can(name) and (name != "sample" or self.prior is not None)
-
-    def sample(self, n: int, y=None, seed: Seed | None = None, mean: bool = False) -> tf.Tensor:
-        """n images `[n, *event]`: z ~ p(z), then a draw from p(x|z), or its mean.
-
-        Args:
-            n: how many.
-            y: the condition of each, `[n, ...]`, where the model has one.
-            seed: repeats the draw; None draws anew each time.
-            mean: return E[x|z] (what papers show) instead of a draw from p(x|z).
-
-        Raises:
-            NotSupported: the model has no prior.
-            DataError: a missing y, or one that does not fit.
-        """
-        if isinstance(n, int | float) and (n != int(n) or n < 1):
-            raise DataError(f"a number of samples is a whole number from 1, not {n}")
-        key = as_key(seed, "sample")
-        z = self.prior_distribution().sample(n, seed=fold(key, "prior"))
-        return _image(self.decode(z, y), fold(key, "likelihood"), mean)
 
     def reconstruct(
         self,
@@ -222,32 +151,4 @@ class LatentModel(ConditionalModel):
             z = posterior.mean()
         else:
             z = posterior.sample(num_samples, seed=fold(key, "posterior"))
-        return _image(self.decode(z, y), fold(key, "likelihood"), mean)
-
-    def start_at(self, mean: np.ndarray) -> None:
-        self.likelihood.start_at(mean)
-
-    # Data.
-
-    def check_values(self, x: np.ndarray) -> None:
-        fault = self.likelihood.support.violation(x)
-        if fault:
-            raise DataError(fault)
-
-    # Keras.
-
-    def get_config(self):
-        config = {"name": self.name, "seed": self.seed, **serialize_parts(self, self.parts)}
-        return (
-            config
-            if self.condition is None
-            else {**config, "condition_shape": list(self.condition_shape)}
-        )
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**deserialize_parts(config, custom_objects))
-
-
-def _image(distribution: tfd.Distribution, seed: tf.Tensor, mean: bool) -> tf.Tensor:
-    return tf.cast(distribution.mean() if mean else distribution.sample(seed=seed), tf.float32)
+        return image_of(self.decode(z, y), fold(key, "likelihood"), mean)
