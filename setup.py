@@ -51,7 +51,7 @@ setup(
         "tensorboard": ["tensorboard"],
         "audio": ["pydub"],
         "benchmark": ["torch==2.13.0", "pythae==0.1.2"],
-        "test": ["pytest", "ruff", "tensorboard"],
+        "test": ["pytest", "pytest-xdist", "ruff", "tensorboard"],
     },
     entry_points={"console_scripts": ["zoo = zoo.cli:main"]},
 )
