@@ -61,7 +61,7 @@ def export(model: "GenerativeModel", directory: str | os.PathLike) -> dict[str, 
     # A copy knows of no optimizer and of no strategy.
     bare = type(model).from_config(model.get_config())
     bare.ensure_built()
-    bare.set_weights(model.get_weights())
+    bare.set_weights(model.kept_weights())
     found = endpoints(bare)
     with new_folder(directory) as folder:
         archive = keras.export.ExportArchive()

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import DataError, NotSupported, TrainingError
+from zoo.models.averaging import WeightAverage
 from zoo.models.finite import FiniteGuard
 from zoo.noise import Seed, fold
 
@@ -53,6 +54,7 @@ class GenerativeModel(keras.Model):
         # int64, because int32 variables cannot live on a GPU.
         self.train_steps, self.test_steps = _counter(), _counter()
         self.guard = FiniteGuard((*self.metric_names, "loss", "gradients"))
+        self.average = WeightAverage()
 
     # What a family defines.
 
@@ -91,8 +93,18 @@ class GenerativeModel(keras.Model):
 
     # Training.
 
-    def compile(self, optimizer="adam", **kwargs):
-        """As `keras.Model.compile`, without `loss` and `metrics`: the objective is the model's."""
+    def compile(self, optimizer="adam", average: float | None = None, **kwargs):
+        """As `keras.Model.compile`, without `loss` and `metrics`: the objective is the model's.
+
+        Args:
+            optimizer: as in Keras.
+            average: decay of a running average of the weights, see `WeightAverage`; it is what
+                `zoo.save` and `zoo.export` then write. The model itself goes on with its weights.
+            **kwargs: as in Keras.
+
+        Raises:
+            ValueError: a loss or metrics; a decay that is none.
+        """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
                 raise ValueError(
@@ -102,6 +114,21 @@ class GenerativeModel(keras.Model):
         if _several_workers(self.distribute_strategy):
             require_hooks(keras.Model)
         super().compile(optimizer=optimizer, **kwargs)
+        if average is not None:
+            self.ensure_variables()
+        with self.distribute_strategy.scope():
+            self.average.begin(average, self.trainable_variables)
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if config:
+            config["average"] = self.average.decay
+        return config
+
+    def kept_weights(self) -> list[np.ndarray]:
+        """The weights as they are saved and exported, in the order of a model that was not
+        compiled: averages in place of what was averaged."""
+        return self.average.in_place_of(self.variables, self.trainable_variables)
 
     def compile_from_config(self, config):
         """Compiles as `get_compile_config` recorded, ready to load the optimizer's state."""
@@ -152,6 +179,7 @@ class GenerativeModel(keras.Model):
         x, y = _unpack(data)
         seed = fold(self.seed, "train", self.train_steps, _replica())
         terms, loss = self._update(x, y, seed)
+        self.average.update(self.trainable_variables, self.train_steps)
         self.train_steps.assign_add(1)
         return self._report(terms, loss)
 
@@ -225,11 +253,16 @@ class GenerativeModel(keras.Model):
 
         return super()._make_function(one_element_logs)
 
+    def ensure_variables(self) -> None:
+        """Makes the model's own variables, inside the strategy's scope."""
+        if not self.built:
+            with self.distribute_strategy.scope():
+                self.build((None, *self.event_shape))
+
     def ensure_built(self) -> None:
         """Makes every variable, the optimizer's too, inside the strategy's scope."""
+        self.ensure_variables()
         with self.distribute_strategy.scope():
-            if not self.built:
-                self.build((None, *self.event_shape))
             for optimizer, variables in self.optimized() if self.compiled else ():
                 if not optimizer.built:
                     optimizer.build(variables)

@@ -62,7 +62,9 @@ class Classifier(GenerativeModel):
         if levels is not None and (binarized_share or levels < 2):
             raise ValueError("a classifier of integers takes 2 levels or more, and binarizes none")
         if levels is None and noise:
-            raise ValueError("noise is in levels, so it takes a classifier of integers: give levels")
+            raise ValueError(
+                "noise is in levels, so it takes a classifier of integers: give levels"
+            )
         if label < 0:
             raise ValueError(f"the labels of y are counted from 0, so none is number {label}")
         super().__init__(event_shape=event_shape, seed=seed, **kwargs)

@@ -44,12 +44,12 @@ class ConditionalModel(GenerativeModel):
         build_part(self.condition, shape)
         return self.condition.compute_output_shape(shape)
 
-    def ensure_built(self) -> None:
+    def ensure_variables(self) -> None:
         if not self.built and self.condition is not None:
             # Keras remembers the shapes: a SavedModel traces `call` with them.
             with self.distribute_strategy.scope():
                 self.build([(None, *self.event_shape), (None, *self.condition_shape)])
-        super().ensure_built()
+        super().ensure_variables()
 
     @property
     def condition_spec(self) -> tf.TensorSpec | None:

@@ -1,6 +1,5 @@
 """FactorVAE: a critic tells the aggregate posterior from the product of its marginals."""
 
-import copy
 import dataclasses
 from collections.abc import Sequence
 
@@ -8,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from zoo.models.parts import build_part
+from zoo.models.players import TwoPlayers
 from zoo.models.vae import VAE
 from zoo.noise import fold
 from zoo.objectives.schedules import finite
@@ -29,7 +29,7 @@ class CriticTerms:
 
 
 @register
-class FactorVAE(VAE):
+class FactorVAE(TwoPlayers, VAE):
     """loss = -ELBO + correlation_weight T(z),   T = log D / (1 - D), D the critic.
 
     D(z) is the probability that z comes from q(z) and not from prod_d q(z_d), whose draws are those
@@ -47,6 +47,7 @@ class FactorVAE(VAE):
     """
 
     parts = (*VAE.parts, "critic")
+    second = "critic_optimizer"
 
     def __init__(
         self,
@@ -78,21 +79,10 @@ class FactorVAE(VAE):
         )
         if not isinstance(critic, keras.Layer):
             raise ValueError(f"the critic is {critic!r}, not a layer")
-        if not isinstance(critic_optimizer, keras.optimizers.Optimizer):
-            raise ValueError(f"the critic's optimizer is {critic_optimizer!r}, not one of Keras's")
         self.critic = critic
-        # An optimizer is saved with the model that holds it, so only a compiled one does, as with
-        # the first optimizer.
-        self.critic_optimizer = None
-        self._critic_optimizer = keras.optimizers.serialize(critic_optimizer)
+        self.keep_optimizer(critic_optimizer)
         self.critic_logit = keras.layers.Dense(1, dtype="float32", name="critic_logit")
         self.correlation_weight = finite("correlation_weight", correlation_weight)
-
-    def compile(self, optimizer="adam", **kwargs):
-        super().compile(optimizer=optimizer, **kwargs)
-        own = keras.optimizers.deserialize(copy.deepcopy(self._critic_optimizer))
-        scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
-        self.critic_optimizer = keras.optimizers.LossScaleOptimizer(own) if scaled else own
 
     def build(self, input_shape=None):
         super().build(input_shape)
@@ -104,11 +94,8 @@ class FactorVAE(VAE):
         """T(z) `[B]` of `z` `[B, D]`, in nats: the critic's estimate of log q(z) / prod q(z_d)."""
         return tf.squeeze(self.critic_logit(self.critic(z)), axis=-1)
 
-    def optimized(self):
-        critic = [*self.critic.trainable_variables, *self.critic_logit.trainable_variables]
-        others = {id(v) for v in critic}
-        own = [v for v in self.trainable_variables if id(v) not in others]
-        return [(self.optimizer, own), (self.critic_optimizer, critic)]
+    def opponent_variables(self):
+        return [*self.critic.trainable_variables, *self.critic_logit.trainable_variables]
 
     def _loss(self, x, y, training, seed):
         terms, loss = super()._loss(x, y, training, seed)
@@ -132,7 +119,6 @@ class FactorVAE(VAE):
     def get_config(self):
         return {
             **super().get_config(),
-            "critic_optimizer": copy.deepcopy(self._critic_optimizer),
             "correlation_weight": self.correlation_weight,
         }
 

@@ -40,7 +40,7 @@ def save(model: keras.Model, path: Path) -> None:
 
 
 def write_weights(model: keras.Model, path: Path, half: bool = False) -> str:
-    """Writes the model's own variables, without an optimizer's.
+    """Writes the model's own variables, without an optimizer's; averages where it keeps some.
 
     Args:
         model: what is written.
@@ -56,7 +56,7 @@ def write_weights(model: keras.Model, path: Path, half: bool = False) -> str:
     # A compiled model would save its optimizer too, three times the size.
     bare = type(model).from_config(model.get_config())
     bare.ensure_built()
-    bare.set_weights(model.get_weights())
+    bare.set_weights(model.kept_weights())
     save(bare, path)
     if half:
         _halve(Path(path))

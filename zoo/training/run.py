@@ -232,6 +232,7 @@ def _model(config, settings: TrainingSettings, steps_per_epoch: int) -> Generati
     check_monitor(model, settings)
     model.compile(
         optimizer=settings.build_optimizer(steps_per_epoch),
+        average=settings.average,
         **compile_arguments(model, settings, steps_per_epoch),
     )
     with in_memory():

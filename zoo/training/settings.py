@@ -44,6 +44,7 @@ _VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
     "deterministic": (_boolean, "true or false"),
     "pictures_every": (lambda v: _whole(v, 0), f"a whole number from 0 to {_LARGEST}"),
     "backup_seconds": (lambda v: _number(v) and v >= 0, "a number from 0"),
+    "average": (lambda v: v is None or (_number(v) and 0 <= v < 1), "null, or from 0 and below 1"),
     "tensorboard": (_boolean, "true or false"),
     "start_at_mean": (_boolean, "true or false"),
     "seed": (lambda v: _whole(v, 0), f"a whole number from 0 to {_LARGEST}"),
@@ -69,6 +70,8 @@ class TrainingSettings:
         deterministic: bit-exact runs (TensorFlow's op determinism), slower.
         pictures_every: epochs between picture grids; 0 for none.
         backup_seconds: state is saved at the first end of an epoch after so many seconds.
+        average: decay of a running average of the weights, which is what is kept; null keeps the
+            last weights.
         tensorboard: also write TensorBoard logs.
         start_at_mean: the output begins at the mean of the training data instead of at its middle.
         seed: of weights, noise and data order.
@@ -87,6 +90,7 @@ class TrainingSettings:
     deterministic: bool = False
     pictures_every: int = 0
     backup_seconds: float = 20.0
+    average: float | None = None
     tensorboard: bool = False
     start_at_mean: bool = False
     seed: int = 0
