@@ -7,7 +7,7 @@ CHECKSUMS: dict[str, str] = {
     "beta_vae.shapes": "fbe482117d588ccb9a8c4947ec9f0226548f2b4f92ec54ee1684c05d9b9934ed",
     "classifier.mnist": "6fd57ac173319a488d7b21f7dc802bcb31137504cc1743f13ec6fa9bc61fd309",
     "contractive_ae.mnist": "242ebc2e43989bbb43b18bb0137907e6ea5da4d2f051ce639729c95ff7c92c2f",
-    "cvae.mnist": "14282a9c6965307f1537840763ece667f51a866f01f5b5472b54df9c72d77bf1",
+    "cvae.mnist": "afc665e4df554aaee794a08223d06417d4f1d871ec9f522d494d1b0384f52a26",
     "dae.mnist": "7e6e5656c5e82395af136ff86e842e0f107b9b0707e92094a3d21cba31f2d2c5",
     "dae_2d.mnist": "f75bb18a2ed392be1521ca2bb21a4ca20ed855ee5f54068a99712bb9ba30ec8e",
     "factor_vae.shapes": "a77106e91953a49f15984960ba8fd88b6caba6f599404cf789b18609f7c9d36b",
