@@ -6,6 +6,7 @@ CHECKSUMS: dict[str, str] = {
     "ae_5d.mnist": "b123d48e11163002f41fa4d5223505fb5d857e5b692a8a12232eb75887fc3c62",
     "beta_vae.shapes": "fbe482117d588ccb9a8c4947ec9f0226548f2b4f92ec54ee1684c05d9b9934ed",
     "classifier.mnist": "6fd57ac173319a488d7b21f7dc802bcb31137504cc1743f13ec6fa9bc61fd309",
+    "classifier.spoken_digits": "035031fb67cd802e432032392a8e32e43be1990988f44422dab512349954f230",
     "contractive_ae.mnist": "242ebc2e43989bbb43b18bb0137907e6ea5da4d2f051ce639729c95ff7c92c2f",
     "cvae.mnist": "afc665e4df554aaee794a08223d06417d4f1d871ec9f522d494d1b0384f52a26",
     "dae.mnist": "7e6e5656c5e82395af136ff86e842e0f107b9b0707e92094a3d21cba31f2d2c5",
