@@ -29,7 +29,9 @@ def _sampler(x, y, wrong: float = 0.0):
         asked = np.where(random.random_sample(n) < wrong, (asked + 1) % 10, asked)
         return tf.constant(np.stack([x[random.choice(np.nonzero(y == a)[0])] for a in asked]))
 
-    return types.SimpleNamespace(condition=OneHot(10), sample=sample)
+    return types.SimpleNamespace(
+        condition=OneHot(10), condition_shape=(), event_shape=(28, 28, 1), sample=sample
+    )
 
 
 def test_the_judge_counts_what_was_asked():

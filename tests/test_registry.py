@@ -12,7 +12,8 @@ import pytest
 
 import zoo
 from zoo import configuration, measuring, registration, storing
-from zoo.models import Classifier
+from zoo.models import GAN, Classifier
+from zoo.objectives import Wasserstein
 from zoo.training import TrainingSettings
 from zoo.training.run import counts
 
@@ -77,6 +78,8 @@ def _batch(model):
     if isinstance(model, Classifier):
         random = np.random.RandomState(0)
         x = random.random_sample((BATCH, *model.event_shape)).astype(np.float32)
+        if model.levels is not None:
+            x = np.floor(x * (model.levels + 1))
         return x, random.randint(0, model.likelihood.levels, BATCH).astype(np.int32)
     # Two images, so that a few units can learn them by heart.
     y = _conditions(model)
@@ -105,6 +108,8 @@ def test_every_variable_has_moved_under_xla(entry):
         entry.model.trainable_variables, entry.before, entry.after, strict=True
     ):
         assert np.isfinite(after).all(), variable.path
+        if _cancels(entry.model, variable):
+            continue
         assert not np.array_equal(before, after), f"{variable.path} got no gradient"
 
 
@@ -115,7 +120,17 @@ def test_evaluation_repeats_itself_and_changes_nothing(entry):
         np.testing.assert_array_equal(old, new)
 
 
+def _cancels(model, variable) -> bool:
+    """A bias of a critic whose loss is T(fake) - T(data): what is added to both has no effect."""
+    if not isinstance(getattr(model, "objective", None), Wasserstein):
+        return False
+    opponent = {id(v) for v in model.opponent_variables()}
+    return variable.path.endswith("bias") and id(variable) in opponent
+
+
 def test_one_batch_can_be_learned_by_heart(entry):
+    if isinstance(entry.model, GAN):
+        pytest.skip("neither loss of a game falls; what a GAN learns is in test_gan.py")
     assert entry.end < entry.start - 0.05 * abs(entry.start)
 
 
@@ -155,13 +170,14 @@ def test_every_public_class_stands_in_a_config_or_says_why_not():
     without_entry = {
         "Density",  # what `fit_density` trains
         "DiscretizedLogistic",
+        "Hinge",
+        "Minimax",
         "MaskedAutoregressiveFlow",  # what `fit_density` fits
         "MaskedMLP",  # a part of flows
         "MaximumLikelihood",  # the classifier's, which makes it itself
         "NormalPrior",  # what `fit_density` fits
         "SGD",
         "Stages",
-        "StandardNormal",  # the default prior
     }
     storing.register_all()
     used = set()

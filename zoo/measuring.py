@@ -5,7 +5,15 @@ evaluation:
   baselines: [gaussian_mixture]     classical methods on the same data
   judge: classifier.mnist           a shipped classifier that looks at the 2-D manifold, or at
                                     samples of each class of a conditional model
+  judged: 10000                     at so many samples
   factors: 10000                    points at which codes and true factors of `shapes` are compared
+  probe: 10000                      training examples from which a linear probe learns the labels,
+                                    by hidden activations and by pixels; a conditional model, such
+                                    as one that builds on this entry, has been told, and has none
+  samples:                          samples, compared with test examples
+    eyes: classifier.mnist          by the features of a shipped classifier; null: by themselves
+    count: 10000
+    mean: false                     true: means of p(x|z), compared with grey images
   reference: vae_20d.mnist          a shipped entry, measured on the same data and compared
   sets:                             other test sets, by name: changes to the `data:` section
     binarized: {binarize: static}
@@ -24,17 +32,29 @@ from zoo import catalogue
 from zoo.data.descriptions import describe
 from zoo.errors import ConfigError
 from zoo.evaluation import Result, classes_found, evaluate
+from zoo.evaluation.classification import SAMPLES, share_as_asked
 from zoo.evaluation.comparisons import COMPARISONS, compare
 from zoo.evaluation.disentanglement import disentanglement
+from zoo.evaluation.probing import probe
 from zoo.evaluation.results import examples, mean_result, protocol
+from zoo.evaluation.samples import COUNT, Eyes, compare_modes, compare_samples, drawn
 from zoo.evaluation.toy import evaluate_toy
 from zoo.pictures.codes import decode_images, manifold_codes
 
-_OWN_KEYS = ("baselines", "factors", "judge", "published", "quadrature", "reference", "sets")
+_OWN_KEYS = (
+    "baselines",
+    "factors",
+    "judge",
+    "judged",
+    "probe",
+    "published",
+    "quadrature",
+    "reference",
+    "samples",
+    "sets",
+)
 _MANIFOLD_SIDE = 20
 _PART = 256
-# Of a conditional model, over all classes.
-_SAMPLES, _AT_ONCE = 10_000, 500
 # Same seed, same machine: equal. Another machine rounds, and XLA draws, differently.
 _RELATIVE = 1e-3
 
@@ -71,7 +91,14 @@ def measure(model, config: Mapping[str, Any]) -> dict[str, Result]:
     if "factors" in own:
         results |= disentanglement(model, points=own["factors"])
     if "judge" in own:
-        results |= _judged(model, own["judge"])
+        results |= _judged(model, own["judge"], own.get("judged", SAMPLES))
+    if "probe" in own and getattr(model, "condition", None) is None:
+        labelled = splits(config, labels=True)
+        found = probe(model, labelled.train, labelled.test, own["probe"])
+        results |= {f"probe.{key}": result for key, result in found.items()}
+    if "samples" in own:
+        found = _sampled(model, config, **own["samples"])
+        results |= {f"samples.{key}": result for key, result in found.items()}
     if "reference" in own:
         results |= _gain(results, own["reference"], test_data(config), section)
     return results
@@ -122,10 +149,11 @@ def check(model, section: Mapping[str, Any]) -> None:
             )
 
 
-def _judged(model, judge: str) -> dict[str, Result]:
+def _judged(model, judge: str, samples: int = SAMPLES) -> dict[str, Result]:
     classifier = catalogue.load(judge)
     if getattr(model, "condition", None) is not None:
-        return {"asked_class": _asked(model, classifier, judge)}
+        source = {"name": "samples, drawn from the likelihood", "judge": judge}
+        return {"asked_class": share_as_asked(model, classifier, samples, source)}
     # The very images of `zoo picture manifold`.
     grid = manifold_codes(model.prior_distribution(), _MANIFOLD_SIDE)
     images = decode_images(model, grid).reshape(-1, *model.event_shape)
@@ -137,17 +165,32 @@ def _judged(model, judge: str) -> dict[str, Result]:
     }
 
 
-def _asked(model, classifier, judge: str) -> Result:
-    """The share of samples, as many of each class, that the judge takes for the asked class."""
-    classes = model.condition.classes
-    labels = np.repeat(np.arange(classes), _SAMPLES // classes).astype(np.int32)
-    found = []
-    for start in range(0, len(labels), _AT_ONCE):
-        asked = labels[start : start + _AT_ONCE]
-        images = model.sample(len(asked), asked, seed=start).numpy()
-        found.append(classifier.classify(images).argmax(axis=1) == asked)
-    source = {"name": "samples, drawn from the likelihood", "judge": judge}
-    return mean_result(np.concatenate(found).astype(np.float64), "share", source)
+def _sampled(
+    model, config: Mapping[str, Any], eyes: str | None, count: int = COUNT, mean: bool = False
+) -> dict[str, Result]:
+    """Samples against test examples, seen by a classifier or as they are."""
+    changes = {"binarize": "none"} if mean and "binarize" in config["data"] else {}
+    parts = splits(config, **changes)
+    train, test = (np.concatenate(list(examples(part))) for part in (parts.train, parts.test))
+    fake = drawn(model, count, mean=mean)
+    source = {
+        **protocol(parts.test),
+        "samples": "means" if mean else "draws",
+        "eyes": eyes or "none",
+    }
+    if eyes is None:
+        seen = Eyes(config["data"]["name"], lambda x: x.reshape(len(x), -1))
+    else:
+        judge, to_unit = catalogue.load(eyes), model.likelihood.to_network
+        seen = Eyes(
+            eyes.partition(".")[2],
+            lambda x: judge.features(to_unit(x)),
+            lambda x: judge.classify(to_unit(x)),
+        )
+    found = compare_samples(fake, test, train, seen, source)
+    if config["data"]["name"] == "points":
+        found |= compare_modes(fake, source)
+    return found
 
 
 def _gain(

@@ -5,9 +5,10 @@ DIGIT_SPEAKER_INDEX.wav; of each speaker and digit, recordings 0 to 4 are the te
 authors ask, and 5 to 7 are held out for validation.
 
 Recordings differ in length, examples do not: a recording becomes windows, one behind the other, and
-where the last one has no samples left, it holds `PADDING`. That is no 257th level: nothing is ever
-drawn from it, and it has no probability. So the set is described by its 256 levels, which is what
-a likelihood and its bits are about, and by a largest value of 256.
+where the last one has no samples left, it holds `PADDING`; or only the first of them is an example.
+`PADDING` is no 257th level: nothing is ever drawn from it, and it has no probability. So the set is
+described by its 256 levels, which is what a likelihood and its bits are about, and by a largest
+value of 256.
 """
 
 import re
@@ -55,7 +56,13 @@ class Recording(NamedTuple):
         return "valid" if self.index in VALID_RECORDINGS else "train"
 
 
-def spoken_digits(*, length: int = 4096, whole: bool = False, download: bool = False) -> Collection:
+def spoken_digits(
+    *,
+    length: int = 4096,
+    whole: bool = False,
+    first_only: bool = False,
+    download: bool = False,
+) -> Collection:
     """Sequences `[length]` of mu-law levels 0 .. 255, and `PADDING` behind a recording's end.
 
     Their labels are [digit, speaker, start]: 0 .. 9, a place in `SPEAKERS`, and the number of the
@@ -64,21 +71,24 @@ def spoken_digits(*, length: int = 4096, whole: bool = False, download: bool = F
     Args:
         length: samples in a window; windows follow each other, and leave nothing out.
         whole: in the test set, each recording is one example, as long as the longest of them.
+        first_only: each recording is one example, its first window, in all three sets.
         download: let TFDS fetch and prepare the recordings (it needs `pydub` and ffmpeg).
     """
     checks.whole_number("length", length, low=1)
-    if not isinstance(whole, bool):
-        raise DataError(f"whole is True or False, not {whole!r}")
+    for name, value in (("whole", whole), ("first_only", first_only)):
+        if not isinstance(value, bool):
+            raise DataError(f"{name} is True or False, not {value!r}")
     version, found = _read(download)
     lots = {split: [r for r in found if r.split == split] for split in SPLITS}
     longest = max(len(r.levels) for r in lots["test"])
-    held_out = windows(lots["valid"], length)
-    pool = [np.concatenate(p) for p in zip(windows(lots["train"], length), held_out, strict=True)]
+    held_out = windows(lots["valid"], length, first_only)
+    train = windows(lots["train"], length, first_only)
+    cut = f"length={length},test={'whole' if whole else 'windows'}"
     return Collection(
         name="spoken_digits",
-        version=f"{version}@length={length},test={'whole' if whole else 'windows'}",
-        pool=_source(*pool),
-        test=_source(*windows(lots["test"], longest if whole else length)),
+        version=f"{version}@{cut}{',first' if first_only else ''}",
+        pool=_source(*(np.concatenate(parts) for parts in zip(train, held_out, strict=True))),
+        test=_source(*windows(lots["test"], longest if whole else length, first_only)),
         valid=len(held_out[0]),
     )
 
@@ -94,13 +104,19 @@ def recordings(split: str = "train", *, download: bool = False) -> list[Recordin
     return [r for r in _read(download)[1] if r.split == split]
 
 
-def windows(found: list[Recording], length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Recordings cut into windows: `int16 [N, length]`, and `int32 [N, 3]`, the labels."""
+def windows(
+    found: list[Recording], length: int, first_only: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Recordings cut into windows: `int16 [N, length]`, and `int32 [N, 3]`, the labels.
+
+    With `first_only`, no recording has more than one.
+    """
     x, y = [], []
     for recording in found:
-        count = -(-len(recording.levels) // length)
+        count = 1 if first_only else -(-len(recording.levels) // length)
         padded = np.full(count * length, PADDING, np.int16)
-        padded[: len(recording.levels)] = recording.levels
+        levels = recording.levels[: count * length]
+        padded[: len(levels)] = levels
         x.append(padded.reshape(count, length))
         y += [(recording.digit, recording.speaker, i * length) for i in range(count)]
     return np.concatenate(x), np.array(y, np.int32)

@@ -9,6 +9,7 @@ from zoo.distributions.categorical import IndependentCategorical, LevelsLikeliho
 from zoo.distributions.deterministic import IndependentDeterministic, VectorDeterministic
 from zoo.distributions.discretized_logistic import DiscretizedLogistic
 from zoo.distributions.discretized_mixture import DiscretizedLogisticMixture
+from zoo.distributions.discretized_normal import DiscretizedNormal
 from zoo.distributions.flows import (
     InverseAutoregressiveFlow,
     MaskedAutoregressiveFlow,
@@ -22,6 +23,7 @@ from zoo.distributions.priors import NormalPrior, Prior, StandardNormal
 __all__ = [
     "DiscretizedLogistic",
     "DiscretizedLogisticMixture",
+    "DiscretizedNormal",
     "DistributionLayer",
     "IndependentBernoulli",
     "IndependentCategorical",

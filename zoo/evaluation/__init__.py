@@ -10,6 +10,7 @@ from zoo.evaluation.results import LikelihoodResult, NotComparable, Result, eval
 # Registers the measures of its families.
 from zoo.evaluation import (  # noqa: F401  isort: skip
     autoregressive,
+    generators,
     likelihood,
     quantization,
     reconstruction,

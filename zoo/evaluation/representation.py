@@ -1,4 +1,5 @@
-"""What codes are good for: neighbours of the same class, clusters, few numbers for an image.
+"""What codes are good for: neighbours of the same class, what a line tells apart, clusters, few
+numbers for an image.
 
 Codes come in as arrays `[N, D]`, so that those of any model, or of none, are measured alike.
 """
@@ -8,11 +9,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import silhouette_samples
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from zoo.errors import DataError
 from zoo.evaluation.results import UNNAMED, Result, mean_result
+
+# Of a probe: how weakly weights may be held to 0, as scikit-learn's C, and the share of the codes
+# by which one of these is chosen.
+STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+_HELD_OUT = 0.2
+_MOST_STEPS = 2000
 
 
 class CodeMoments(NamedTuple):
@@ -65,6 +75,54 @@ def knn_accuracy(
     found = KNeighborsClassifier(k).fit(codes, labels).predict(test_codes)
     right = found == (labels if test_labels is None else test_labels)
     return mean_result(right.astype(np.float64), "share", data)
+
+
+def probe_accuracy(
+    codes: np.ndarray,
+    labels: np.ndarray,
+    test_codes: np.ndarray,
+    test_labels: np.ndarray,
+    *,
+    data: Mapping[str, Any] = UNNAMED,
+) -> Result:
+    """How often a linear probe finds the label: p(y|z) = softmax(W z + b), by logistic regression.
+
+    Each number of a code is scaled to mean 0 and variance 1 first. Of `STRENGTHS`, the one is taken
+    whose probe, learned from the first 80 % of the codes, is most often right about the rest; then
+    it learns from all of them. So many numbers and few are compared fairly.
+
+    Args:
+        codes, labels: `[N, D]` and `[N]`, in random order: what the probe learns from.
+        test_codes, test_labels: `[M, D]` and `[M]`, what it is measured on.
+        data: protocol of what it is measured on.
+
+    Raises:
+        DataError: one label only in the first 80 %, or arrays that do not fit together.
+
+    Reference: Alain and Bengio 2017, arXiv 1610.01644.
+    """
+    _check(codes, labels)
+    _check(test_codes, test_labels)
+    if codes.shape[1] != test_codes.shape[1]:
+        raise DataError(
+            f"the codes have {codes.shape[1]} numbers, the test codes {test_codes.shape[1]}"
+        )
+    first = len(codes) - int(_HELD_OUT * len(codes))
+    if first == len(codes) or len(np.unique(labels[:first])) < 2:
+        raise DataError(
+            f"a probe learns from some codes of two labels or more, in random order: here are "
+            f"{len(codes)} codes of {len(np.unique(labels))} labels"
+        )
+    learned = [_probe(codes[:first], labels[:first], strength) for strength in STRENGTHS]
+    held_out = [probe.score(codes[first:], labels[first:]) for probe in learned]
+    probe = _probe(codes, labels, STRENGTHS[int(np.argmax(held_out))])
+    right = probe.predict(test_codes) == test_labels
+    return mean_result(right.astype(np.float64), "share", data)
+
+
+def _probe(codes: np.ndarray, labels: np.ndarray, strength: float) -> Pipeline:
+    regression = LogisticRegression(C=strength, max_iter=_MOST_STEPS)
+    return make_pipeline(StandardScaler(), regression).fit(codes.astype(np.float64), labels)
 
 
 def silhouette(

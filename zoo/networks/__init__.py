@@ -1,6 +1,7 @@
 """Networks: tensor to tensor. They know nothing of losses or data."""
 
 from zoo.networks.convolutional import ConvDecoder, ConvEncoder
+from zoo.networks.embedding import ContextMLP
 from zoo.networks.fully_convolutional import DownEncoder, UpDecoder
 from zoo.networks.gated_pixelcnn import GatedPixelCNN
 from zoo.networks.made import MADE
@@ -13,17 +14,21 @@ from zoo.networks.quantizer import VectorQuantizer
 from zoo.networks.recording import RecordingLabels
 from zoo.networks.recurrent import GRU
 from zoo.networks.residual import ResidualBlock, ResidualDecoder, ResidualEncoder
+from zoo.networks.spectrogram import LogMelEncoder
 from zoo.networks.transformer import Transformer
+from zoo.networks.unet import UNet
 from zoo.networks.wavenet import WaveNet
 
 __all__ = [
     "GRU",
     "MADE",
     "MLP",
+    "ContextMLP",
     "ConvDecoder",
     "ConvEncoder",
     "DownEncoder",
     "GatedPixelCNN",
+    "LogMelEncoder",
     "MaskedMLP",
     "OneHot",
     "PixelCNN",
@@ -33,6 +38,7 @@ __all__ = [
     "ResidualDecoder",
     "ResidualEncoder",
     "Transformer",
+    "UNet",
     "UpDecoder",
     "VectorQuantizer",
     "WaveNet",

@@ -1,10 +1,19 @@
 """What is optimised: objectives turn a model's per-example terms into a loss."""
 
+from zoo.objectives.adversarial import (
+    AdversarialTerms,
+    Hinge,
+    Minimax,
+    NonSaturating,
+    Wasserstein,
+)
 from zoo.objectives.aggregate import DIP, MMD, TotalCorrelation
 from zoo.objectives.base import Objective
 from zoo.objectives.capacity import Capacity, FreeBits
+from zoo.objectives.denoising import Denoising, DenoisingTerms
 from zoo.objectives.doubly_reparameterized import DReG
 from zoo.objectives.likelihood import LikelihoodTerms, MaximumLikelihood
+from zoo.objectives.noising import CosineSchedule, LinearSchedule, NoiseSchedule
 from zoo.objectives.quantization import QuantizationTerms, VectorQuantization
 from zoo.objectives.reconstruction import (
     Contractive,
@@ -21,12 +30,21 @@ __all__ = [
     "ELBO",
     "IWAE",
     "MMD",
+    "AdversarialTerms",
     "Capacity",
     "Contractive",
+    "CosineSchedule",
     "DReG",
+    "Denoising",
+    "DenoisingTerms",
     "FreeBits",
+    "Hinge",
     "LikelihoodTerms",
+    "LinearSchedule",
     "MaximumLikelihood",
+    "Minimax",
+    "NoiseSchedule",
+    "NonSaturating",
     "Objective",
     "QuantizationTerms",
     "Ramp",
@@ -37,4 +55,5 @@ __all__ = [
     "TotalCorrelation",
     "VariationalTerms",
     "VectorQuantization",
+    "Wasserstein",
 ]

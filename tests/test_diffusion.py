@@ -1,0 +1,331 @@
+"""Diffusions against simulation, Bayes' rule and closed forms."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+import zoo
+from zoo import storing
+from zoo.data import points
+from zoo.distributions import DiscretizedNormal, IndependentNormal
+from zoo.errors import DataError, NotSupported
+from zoo.models import DDIM, Ancestral, Diffusion
+from zoo.networks import ContextMLP, OneHot
+from zoo.noise import fold
+from zoo.objectives import CosineSchedule, Denoising, LinearSchedule
+from zoo.objectives.denoising import prior_kl, step_kl
+
+tfd = tfp.distributions
+SCHEDULES = [LinearSchedule(50), CosineSchedule(50), LinearSchedule(1_000)]
+
+
+def normal(shape, seed=0) -> tf.Tensor:
+    return tf.random.stateless_normal(shape, (0, seed))
+
+
+class Oracle(keras.layers.Layer):
+    """Predicts the image that is expected of what is seen, E[x_0 | x_t], for data of `points`.
+
+    It knows t by the first wave of the context, whose sine and cosine tell t up to 2 pi: the
+    schedules here have 6 steps.
+    """
+
+    def __init__(self, schedule):
+        super().__init__()
+        self.schedule, self.built = schedule, True
+
+    def call(self, x_t, context):
+        size = context.shape[-1] // 2
+        angle = tf.math.atan2(context[:, 0], context[:, size])
+        t = tf.cast(tf.round(tf.math.floormod(angle, 2 * np.pi)), tf.int32)
+        return tf.cast(expected(x_t, t, self.schedule), tf.float32)
+
+
+def expected(x_t, t, schedule) -> np.ndarray | tf.Tensor:
+    """E[x_0 | x_t] of the ring of Gaussians, by their formula."""
+    a = tf.cast(schedule.signal(t, x_t), tf.float32)
+    n = tf.cast(schedule.noise(t, x_t), tf.float32)
+    s2, modes = points.SIGMA**2, tf.constant(points.modes(), tf.float32)
+    x_t = tf.cast(x_t, tf.float32)
+    width = a * s2 + n
+    squares = tf.reduce_sum((x_t[:, None] - tf.sqrt(a)[:, None] * modes) ** 2, axis=-1)
+    share = tf.nn.softmax(-squares / (2 * width), axis=-1)
+    gain = tf.sqrt(a) * s2 / width
+    means = modes + gain[:, None] * (x_t[:, None] - tf.sqrt(a)[:, None] * modes)
+    return tf.reduce_sum(share[..., None] * means, axis=1)
+
+
+def test_forward_marginals_are_what_step_by_step_noising_makes():
+    schedule, n = LinearSchedule(50), 200_000
+    random = np.random.default_rng(0)
+    x, a = np.full(n, 1.5), schedule.signals
+    for t in range(1, 31):
+        ratio = a[t] / a[t - 1]
+        x = np.sqrt(ratio) * x + np.sqrt(1 - ratio) * random.normal(size=n)
+    found = schedule.marginal(tf.constant([[1.5]]), tf.constant([30]))
+    error = np.sqrt(found.variance.numpy().item() / n)
+    assert abs(x.mean() - found.mean.numpy().item()) < 4 * error
+    assert x.var() == pytest.approx(found.variance.numpy().item(), rel=4 * np.sqrt(2 / n))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize(("t", "s"), [(1, 0), (2, 1), (30, 29), (50, 10), (50, 0)])
+def test_the_posterior_is_bayes_rule(schedule, t, s):
+    # Of q(x_s | x_0) and q(x_t | x_s), both normal: precisions add.
+    a, x, x_t = schedule.signals, 0.7, -0.4
+    found = schedule.posterior(tf.constant([[x]]), tf.constant([[x_t]]), [t], [s])
+    if s == 0:
+        assert found.mean.numpy().item() == pytest.approx(x, rel=1e-4)
+        assert found.variance.numpy().item() == pytest.approx(0, abs=1e-9)
+        return
+    ratio = a[t] / a[s]
+    precision = 1 / (1 - a[s]) + ratio / (1 - ratio)
+    mean = (np.sqrt(a[s]) * x / (1 - a[s]) + np.sqrt(ratio) * x_t / (1 - ratio)) / precision
+    assert found.mean.numpy().item() == pytest.approx(mean, rel=1e-3)
+    assert found.variance.numpy().item() == pytest.approx(1 / precision, rel=1e-3)
+
+
+def test_schedules_are_those_of_the_papers():
+    linear = LinearSchedule().signals
+    added = np.linspace(1e-4, 0.02, 1_000)
+    np.testing.assert_allclose(linear[1:], np.exp(np.cumsum(np.log1p(-added))), rtol=1e-10)
+    cosine = CosineSchedule(100).signals
+    wanted = np.cos(np.pi / 2 * (0.5 + 0.008) / 1.008) ** 2 / np.cos(np.pi / 2 * 0.008 / 1.008) ** 2
+    assert cosine[50] == pytest.approx(wanted, rel=1e-10)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_kl_of_a_step_has_the_weight_of_the_signal_to_noise_ratios(schedule):
+    x, guess, x_t = normal((4, 3)), normal((4, 3), 1), normal((4, 3), 2)
+    t = np.array([2, 3, 17, 50])
+    ratio = schedule.signals[1:] / (1 - schedule.signals[1:])
+    weight = (ratio[t - 2] - ratio[t - 1]) / 2
+    wanted = weight * ((x - guess).numpy() ** 2).sum(axis=1)
+    found = step_kl(x, guess, x_t, tf.constant(t), schedule)
+    np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=1e-6)
+    own, other = (schedule.posterior(v, x_t, t, t - 1) for v in (x, guess))
+    kls = [tfd.kl_divergence(*(tfd.Normal(g.mean, tf.sqrt(g.variance)) for g in (own, other)))]
+    np.testing.assert_allclose(found, tf.reduce_sum(kls[0], axis=1), rtol=2e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_kl_of_the_last_latent(schedule):
+    x = normal((5, 4))
+    mean, variance = schedule.marginal(x, tf.constant(schedule.steps))
+    last = tfd.Normal(tf.cast(mean, tf.float64), tf.cast(tf.sqrt(variance), tf.float64))
+    unit = tfd.Normal(tf.constant(0.0, tf.float64), tf.constant(1.0, tf.float64))
+    wanted = tf.reduce_sum(tfd.kl_divergence(last, unit), axis=1)
+    np.testing.assert_allclose(prior_kl(x, schedule), wanted, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("predicts", ["noise", "image", "velocity"])
+def test_a_perfect_prediction_is_the_image(predicts):
+    objective, schedule = Denoising(predicts), CosineSchedule(50)
+    x, noise, t = normal((3, 4)), normal((3, 4), 1), tf.constant([1, 20, 45])
+    x_t = schedule.marginal(x, t).sample(noise)
+    target = objective.target(x, noise, t, schedule)
+    np.testing.assert_allclose(objective.image(target, x_t, t, schedule), x, atol=1e-4)
+    if predicts == "velocity":
+        a = np.arccos(np.sqrt(schedule.signals[[1, 20, 45]]))[:, None]
+        np.testing.assert_allclose(target, np.cos(a) * noise - np.sin(a) * x, atol=1e-5)
+
+
+def ring(steps=6) -> Diffusion:
+    schedule = CosineSchedule(steps)
+    likelihood = IndependentNormal((2,))
+    return Diffusion(
+        Oracle(schedule), likelihood, schedule, Denoising("image"), Ancestral(), time_size=8
+    )
+
+
+def test_the_bound_of_the_best_denoiser_is_below_the_density_and_is_a_sum_over_times():
+    model = ring()
+    x, _ = points.sample(4_000, seed=3)
+    x = tf.constant(x)
+    each = [model.terms_at(x, tf.fill([4_000], t), fold(0, t)).elbo.numpy() for t in range(1, 7)]
+    bound = np.mean(each)
+    density = points.log_density(x.numpy()).mean()
+    assert bound < density
+    # With so few steps, the bound is far from tight, but not as far as a worse guess's.
+    other = Diffusion(
+        Oracle(CosineSchedule(6)),
+        IndependentNormal((2,)),
+        CosineSchedule(6),
+        Denoising("image"),
+        Ancestral(),
+        time_size=8,
+    )
+    other.objective.image = lambda predicted, *rest: 1.1 * predicted
+    worse = np.mean(
+        [other.terms_at(x, tf.fill([4_000], t), fold(0, t)).elbo.numpy() for t in range(1, 7)]
+    )
+    assert worse < bound
+    found = model.log_prob(x, num_samples=12, seed=1).numpy()
+    error = found.std() / np.sqrt(len(found))
+    assert found.mean() == pytest.approx(bound, abs=5 * error)
+
+
+def test_each_term_of_the_bound_on_a_gaussian_is_its_analytic_kl():
+    # Data are one number c: the best guess is c, all KLs are 0, and the rest is known.
+    class Constant(Oracle):
+        def call(self, x_t, context):
+            return tf.zeros_like(x_t) + 0.3
+
+    schedule = LinearSchedule(25)
+    model = Diffusion(
+        Constant(schedule), IndependentNormal((1,)), schedule, Denoising("image"), Ancestral(10)
+    )
+    x, a = tf.fill([1, 1], 0.3), schedule.signals
+    last = 0.5 * (a[-1] * 0.09 - a[-1] - np.log1p(-a[-1]))
+    for t in (2, 11, 25):
+        elbo = model.terms_at(x, tf.constant([t]), fold(0, 1)).elbo
+        assert elbo.numpy().item() == pytest.approx(-last, rel=1e-4)
+    decoder = 25 * -0.5 * np.log(2 * np.pi * (1 - a[1]))
+    elbo = model.terms_at(x, tf.constant([1]), fold(0, 1)).elbo
+    assert elbo.numpy().item() == pytest.approx(decoder - last, rel=1e-4)
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+def test_ddim_with_eta_one_is_ancestral_sampling(steps):
+    model = ring()
+    x = model.sample(50, seed=1, sampler=Ancestral(steps)).numpy()
+    np.testing.assert_allclose(model.sample(50, seed=1, sampler=DDIM(steps, eta=1.0)), x, atol=2e-3)
+    other = model.sample(50, seed=1, sampler=DDIM(steps, eta=0.5))
+    assert np.abs(other - x).mean() > 0.01
+
+
+def test_samples_of_the_best_denoiser_lie_on_the_ring_evenly():
+    schedule = CosineSchedule(6)
+    model = ring()
+    x = model.sample(2_000, seed=2).numpy()
+    distances = np.linalg.norm(x[:, None] - points.modes(), axis=-1)
+    assert np.median(distances.min(axis=1)) < 0.5
+    shares = np.bincount(distances.argmin(axis=1), minlength=8) / len(x)
+    np.testing.assert_allclose(shares, 1 / 8, atol=0.03)
+    del schedule
+
+
+def image_model(**arguments) -> Diffusion:
+    keras.utils.set_random_seed(0)
+    model = Diffusion(
+        ContextMLP([16]),
+        DiscretizedNormal((3,), levels=4),
+        CosineSchedule(10),
+        sampler=DDIM(5),
+        **arguments,
+    )
+    model.ensure_built()
+    return model
+
+
+def test_the_decoder_is_a_distribution_over_levels():
+    model = image_model()
+    grid = np.stack(np.meshgrid(*[np.arange(4)] * 3), -1).reshape(-1, 3).astype(np.float32)
+    guess = tf.constant([[0.2, -1.0, 0.9]])
+    probability = np.exp(model._decoded(guess).log_prob(grid).numpy().astype(np.float64))
+    assert probability.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_samples_are_levels_repeat_and_mean_is_unrounded():
+    model = image_model()
+    x = model.sample(20, seed=1).numpy()
+    assert set(np.unique(x)) <= {0.0, 1.0, 2.0, 3.0}
+    np.testing.assert_array_equal(x, model.sample(20, seed=1))
+    mean = model.sample(20, seed=1, mean=True).numpy()
+    np.testing.assert_array_equal(np.clip(np.round(mean), 0, 3), x)
+    assert np.abs(mean - x).max() > 1e-3
+
+
+def test_completions_keep_what_is_known():
+    model = image_model()
+    x = np.random.default_rng(0).integers(0, 4, (30, 3)).astype(np.float32)
+    found = model.complete(x, [True, False, True], seed=1).numpy()
+    np.testing.assert_array_equal(found[:, [0, 2]], x[:, [0, 2]])
+    assert np.abs(found[:, 1] - x[:, 1]).max() > 0
+    with pytest.raises(DataError, match="mask of shape"):
+        model.complete(x, [True, False])
+
+
+def test_guidance_goes_beyond_the_condition():
+    model = image_model(condition=OneHot(2), drop_condition=0.3)
+    x, t, y = normal((4, 3)), tf.constant([1, 4, 7, 9]), np.array([0, 1, 0, 1])
+    model.likelihood.levels = None  # the guess unclipped
+    given, without = model.guess(x, t, y), model.guess(x, t, y, guidance=-1.0)
+    np.testing.assert_allclose(
+        model.guess(x, t, y, guidance=2.0), 3 * given - 2 * without, rtol=1e-3, atol=1e-3
+    )
+    np.testing.assert_array_equal(without, model.guess(x, t, 1 - y, guidance=-1.0))
+    assert np.abs(given - without).max() > 1e-3
+
+
+def test_a_share_of_the_conditions_is_withheld_in_training_only(monkeypatch):
+    model = image_model(condition=OneHot(2), drop_condition=0.3)
+    seen = []
+    whole = model.predict_from
+    monkeypatch.setattr(
+        model,
+        "predict_from",
+        lambda x, t, y, keep, training: seen.append(keep) or whole(x, t, y, keep, training),
+    )
+    x, y = np.zeros((4_000, 3), np.float32), np.zeros(4_000, int)
+    for training in (True, False):
+        model.terms(x, y, training=training, seed=tf.constant([0, 1]))
+    assert seen[0].numpy().mean() == pytest.approx(0.7, abs=0.03) and seen[1] is None
+
+
+def test_a_network_learns_the_posterior_mean(tmp_path):
+    keras.utils.set_random_seed(0)
+    schedule = CosineSchedule(100)
+    model = Diffusion(
+        ContextMLP([64, 64]), IndependentNormal((2,)), schedule, Denoising("velocity"), DDIM(20)
+    )
+    model.compile(keras.optimizers.Adam(3e-3), jit_compile=True, average=0.99)
+    x, _ = points.sample(8_000, seed=1)
+    model.fit(x, batch_size=500, epochs=60, verbose=0)
+    zoo.save(model, tmp_path / "ddpm")
+    loaded = zoo.load(tmp_path / "ddpm")
+    assert storing.spec(loaded) == storing.spec(model)
+    fresh, _ = points.sample(500, seed=2)
+    t = tf.random.stateless_uniform((500,), (0, 5), 30, 101, tf.int32)
+    x_t = schedule.marginal(tf.constant(fresh), t).sample(normal((500, 2), 7))
+    wanted = expected(x_t, t, schedule).numpy()
+    error = np.mean((loaded.guess(x_t, t) - wanted) ** 2)
+    # The mean of the data is 0: to know nothing costs the mean square.
+    assert error < 0.1 * np.mean(wanted**2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"sampler": DDIM(11)}, "no 11 times"),
+        ({"time_size": 3}, "even number"),
+        ({"drop_condition": 0.5}, "conditions that there are"),
+        ({"guidance": 1.0}, "withheld"),
+    ],
+)
+def test_parts_that_do_not_fit(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        Diffusion(
+            ContextMLP([4]),
+            DiscretizedNormal((3,), 4),
+            CosineSchedule(10),
+            **{"sampler": DDIM(5), **arguments},
+        )
+
+
+def test_requests_that_cannot_be_met():
+    model = image_model()
+    with pytest.raises(NotSupported, match="withheld"):
+        model.sample(2, guidance=1.0)
+    with pytest.raises(DataError, match="whole number"):
+        model.sample(0)
+    with pytest.raises(DataError, match="integers"):
+        model.log_prob(np.full((1, 3), 0.5, np.float32))
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        DDIM(5, eta=2.0)
+    with pytest.raises(ValueError, match="2 steps"):
+        LinearSchedule(1)
+    with pytest.raises(ValueError, match="shares of noise"):
+        LinearSchedule(10, last=0.5)

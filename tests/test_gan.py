@@ -1,0 +1,187 @@
+"""The two players' steps, conditions, noise and faults."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo import storing
+from zoo.data import points
+from zoo.distributions import IndependentDeterministic, StandardNormal
+from zoo.errors import DataError, NotSupported, TrainingError
+from zoo.models import GAN
+from zoo.networks import MLP, OneHot
+from zoo.noise import fold
+from zoo.objectives import Hinge, Minimax, NonSaturating, Wasserstein
+
+SGD = keras.optimizers.SGD
+
+
+def gan(objective=None, shape=(2,), seed=0, **arguments) -> GAN:
+    keras.utils.set_random_seed(seed)
+    model = GAN(
+        MLP([6], activation="tanh"),
+        MLP([5], activation="tanh"),
+        IndependentDeterministic(shape, activation="linear"),
+        StandardNormal(3),
+        arguments.pop("discriminator_optimizer", SGD(0.05)),
+        objective,
+        **arguments,
+    )
+    model.compile(SGD(0.1))
+    model.ensure_built()
+    return model
+
+
+def batch(n=8, shape=(2,)) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(n, *shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("objective", [Minimax(), NonSaturating(), Hinge(), Wasserstein(3.0)])
+@pytest.mark.parametrize("k", [1, 2])
+def test_a_step_is_that_of_the_algorithm(objective, k):
+    model, twin = gan(objective, discriminator_steps=k), gan(objective, discriminator_steps=k)
+    x = batch()
+    # By hand: each player's loss, noise and variables in turn.
+    step = fold(twin.seed, "train", tf.constant(0, tf.int64), 0)
+    generator = [*twin.generator.trainable_variables, *twin.likelihood.trainable_variables]
+    opponent = [*twin.discriminator.trainable_variables]
+    opponent += twin.discriminator_logit.trainable_variables
+    n = len(x) // k
+
+    def fake(key):
+        z = twin.prior_distribution().sample(n, seed=fold(key, "prior"))
+        return twin.likelihood.distribution(twin.likelihood(twin.generator(z))).mean()
+
+    for i in range(k):
+        key, part = fold(step, "discriminator", i), tf.constant(x[i * n : (i + 1) * n])
+        with tf.GradientTape() as tape:
+            made = fake(key)
+            loss = objective.discriminator(twin.logit(part), twin.logit(made))
+            if objective.gradient_penalty:
+                share = tf.random.stateless_uniform((n,), fold(key, "share"))[:, tf.newaxis]
+                between = share * part + (1 - share) * made
+                with tf.GradientTape() as inner:
+                    inner.watch(between)
+                    logits = twin.logit(between)
+                slope = tf.norm(inner.gradient(logits, between), axis=1)
+                loss += objective.gradient_penalty * (slope - 1) ** 2
+            loss = tf.reduce_mean(loss)
+        for v, g in zip(opponent, tape.gradient(loss, [v.value for v in opponent]), strict=True):
+            v.assign_sub(0.05 * g)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(objective.generator(twin.logit(fake(fold(step, "generator")))))
+    for v, g in zip(generator, tape.gradient(loss, [v.value for v in generator]), strict=True):
+        v.assign_sub(0.1 * g)
+
+    before = [w.copy() for w in model.get_weights()]
+    model.fit(x, batch_size=8, shuffle=False, verbose=0)
+    for found, wanted, old in zip(model.get_weights(), twin.get_weights(), before, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=2e-6)
+        # The bias of the logit stands still where both losses have slope 1.
+        assert np.abs(found - old).max() > 1e-7 or found.shape == (1,)
+
+
+@pytest.mark.parametrize("ways", ["projection", "concatenation"])
+def test_both_players_see_the_condition(ways):
+    model = gan(condition=OneHot(3), conditioning=ways)
+    x, y = batch(6), np.array([0, 1, 2, 0, 1, 2])
+    logits = model.logit(x, y).numpy()
+    others = model.logit(x, (y + 1) % 3).numpy()
+    assert np.abs(logits - others).min() > 1e-6
+    one = np.zeros(6, int)
+    z = model.sample(6, one, seed=1).numpy()
+    assert np.abs(z - model.sample(6, one + 1, seed=1).numpy()).max() > 1e-4
+    if ways == "projection":
+        f = model.discriminator(x).numpy()
+        w, b = (v.numpy() for v in model.discriminator_logit.weights)
+        rows = model.projection.kernel.numpy()[y]
+        np.testing.assert_allclose(logits, f @ w[:, 0] + b + (rows * f).sum(1), rtol=1e-4)
+    history = model.fit(x, y, batch_size=6, verbose=0).history
+    assert set(history) == {"loss", *GAN.metric_names}
+
+
+def test_an_image_as_condition_is_seen_pixel_by_pixel():
+    model = gan(
+        shape=(4, 4, 1),
+        condition=keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)]),
+        condition_shape=(4, 4, 1),
+        conditioning="concatenation",
+    )
+    x, y = batch(2, (4, 4, 1)), batch(2, (4, 4, 1)) + 1
+    assert model.sample(2, y, seed=1).shape == (2, 4, 4, 1)
+    joined = np.concatenate([x, y], axis=-1)
+    np.testing.assert_allclose(
+        model.logit(x, y), model.discriminator_logit(model.discriminator(joined))[:, 0], rtol=1e-5
+    )
+
+
+def test_samples_repeat_with_their_seed_and_have_no_density():
+    model = gan()
+    np.testing.assert_array_equal(model.sample(4, seed=3), model.sample(4, seed=3))
+    assert np.abs(model.sample(4, seed=3) - model.sample(4, seed=4)).max() > 1e-3
+    with pytest.raises(NotSupported, match="no log-probability"):
+        model.log_prob(batch())
+
+
+def test_a_collapse_shows_in_the_metrics():
+    model = gan()
+    lively = model.evaluate(batch(64), batch_size=64, verbose=0, return_dict=True)["diversity"]
+    for v in model.generator.trainable_variables:
+        v.assign(tf.zeros_like(v))
+    dead = model.evaluate(batch(64), batch_size=64, verbose=0, return_dict=True)["diversity"]
+    assert lively > 0.05 and dead == pytest.approx(0, abs=1e-6)
+
+
+def test_a_run_that_explodes_stops_and_says_where():
+    model = gan()
+    # A step later, both players' losses are lost; the first to see it is the discriminator.
+    model.guard.reset()
+    model.fit(batch(16), batch_size=8, verbose=0)
+    model.generator.trainable_variables[0].assign_add([[np.inf] * 6] * 3)
+    with pytest.raises(TrainingError, match="discriminator_loss is not finite at step 2"):
+        model.fit(batch(16), batch_size=8, verbose=0)
+
+
+def test_the_ring_is_learned_a_little(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = GAN(
+        MLP([64, 64], activation="relu"),
+        MLP([64, 64], activation="leaky_relu"),
+        IndependentDeterministic((2,), activation="linear"),
+        StandardNormal(8),
+        keras.optimizers.Adam(1e-3, beta_1=0.5),
+    )
+    model.compile(keras.optimizers.Adam(1e-3, beta_1=0.5), jit_compile=True, average=0.99)
+    x, _ = points.sample(4_000, seed=1)
+
+    def distance(made) -> float:
+        gaps = np.linalg.norm(made[:, None] - points.modes(), axis=-1)
+        return float(gaps.min(axis=1).mean())
+
+    before = distance(model.sample(500, seed=1).numpy())
+    model.fit(x, batch_size=200, epochs=30, verbose=0)
+    zoo.save(model, tmp_path / "gan")
+    loaded = zoo.load(tmp_path / "gan")
+    after = distance(loaded.sample(500, seed=1).numpy())
+    assert after < 0.6 * before
+    assert storing.spec(loaded) == storing.spec(model)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"discriminator_steps": 0}, "whole number from 1"),
+        ({"conditioning": "magic"}, "projection, concatenation"),
+        ({"discriminator_optimizer": "adam"}, "discriminator's optimizer is 'adam'"),
+    ],
+)
+def test_parts_that_are_none(changes, words):
+    with pytest.raises(ValueError, match=words):
+        gan(**changes)
+
+
+def test_a_batch_that_does_not_divide():
+    with pytest.raises(DataError, match="does not divide"):
+        gan(discriminator_steps=3).fit(batch(8), batch_size=8, verbose=0)

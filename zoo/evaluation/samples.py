@@ -1,0 +1,152 @@
+"""What is measured of samples: how close they are to data, beside how close data are to data."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from zoo.data import points
+from zoo.data.checks import whole_number
+from zoo.errors import DataError
+from zoo.evaluation.results import Result
+from zoo.evaluation.sample_quality import (
+    copying,
+    frechet_distance,
+    kernel_distance,
+    mode_shares,
+    precision_recall,
+)
+
+#: Samples, and test examples that they are compared with.
+COUNT = 10_000
+# Drawn at once.
+_AT_ONCE = 500
+# A point within so many deviations of a mode belongs to it.
+_DEVIATIONS = 3.0
+
+Features = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Eyes:
+    """What looks at examples.
+
+    Attributes:
+        name: such as "mnist", for the name of the distance.
+        features: `[N, *event] -> [N, F]`.
+        classify: `[N, *event] -> [N, classes]`, probabilities; None: no classes are looked for.
+    """
+
+    name: str
+    features: Features
+    classify: Callable[[np.ndarray], np.ndarray] | None = None
+
+
+def drawn(model, count: int, seed: int = 0, mean: bool = False) -> np.ndarray:
+    """`count` examples of a model `[count, *event]`; of a conditional one, of all classes alike.
+
+    Args:
+        model: with `sample`.
+        count: how many.
+        seed: repeats the draw.
+        mean: E[x|z] in place of a draw from p(x|z).
+
+    Raises:
+        DataError: no whole number, or a condition that is not a class.
+    """
+    whole_number("count", count, low=2)
+    asked = None
+    if getattr(model, "condition", None) is not None:
+        classes = getattr(model.condition, "classes", None)
+        if not isinstance(classes, int):
+            raise DataError(f"{model.name} is given more than a class: draw its samples yourself")
+        asked = (np.arange(count) % classes).astype(np.int32)
+    options = {"mean": True} if mean else {}
+    parts = []
+    for start in range(0, count, _AT_ONCE):
+        n = min(_AT_ONCE, count - start)
+        y = None if asked is None else asked[start : start + n]
+        parts.append(np.asarray(model.sample(n, y, seed=seed + start, **options)))
+    return np.concatenate(parts)
+
+
+def compare_samples(
+    fake: np.ndarray,
+    test: np.ndarray,
+    train: np.ndarray,
+    eyes: Eyes,
+    source: Mapping[str, Any],
+) -> dict[str, Result]:
+    """Scores of samples against test examples, and of as many training examples: the floor.
+
+    Args:
+        fake: samples `[N, *event]`.
+        test: what they are compared with, `[M, *event]`.
+        train: what the model has seen, N or more.
+        eyes: what looks at them.
+        source: protocol of the test examples.
+
+    Returns:
+        "frechet", "frechet_floor" (of training examples in place of samples), "frechet_ratio",
+        "kernel", "precision", "recall", "density", "coverage"; "copying", see there; with classes,
+        "classes" and "smallest_class".
+
+    Raises:
+        DataError: fewer training examples than samples.
+    """
+    if len(train) < len(fake):
+        raise DataError(f"a floor of {len(fake)} takes as many training examples, not {len(train)}")
+    seen = np.random.RandomState(0).choice(len(train), len(fake), replace=False)
+    real, ours, floor = (eyes.features(x) for x in (test, fake, train[seen]))
+    distance, least = frechet_distance(real, ours), frechet_distance(real, floor)
+    count, unit = len(fake), f"FD-{eyes.name}"
+    kernel, error = kernel_distance(real, ours)
+
+    def plain(value, unit: str) -> Result:
+        return Result(float(value), None, unit, count, source)
+
+    found = {
+        "frechet": plain(distance, unit),
+        "frechet_floor": plain(least, f"{unit} of training examples"),
+        "frechet_ratio": plain(distance / least, "times the floor"),
+        "kernel": Result(kernel, error, f"KID-{eyes.name}", count, source),
+        **{k: plain(v, k) for k, v in precision_recall(real, ours).items()},
+        "copying": plain(copying(fake, train, test), "nearest training example, over test's"),
+    }
+    if eyes.classify is not None:
+        shares = np.bincount(
+            eyes.classify(fake).argmax(axis=1), minlength=eyes.classify(fake[:1]).shape[1]
+        ) / len(fake)
+        detail = {"shares": [round(float(s), 4) for s in shares]}
+        found["classes"] = plain((shares > 0).sum(), f"of {len(shares)} classes")
+        found["smallest_class"] = dataclasses.replace(
+            plain(shares.min(), "share of the samples"), detail=detail
+        )
+    return found
+
+
+def compare_modes(fake: np.ndarray, source: Mapping[str, Any]) -> dict[str, Result]:
+    """Which modes of `points` samples hit.
+
+    Args:
+        fake: samples `[N, 2]`.
+        source: protocol of the data.
+
+    Returns:
+        "modes": how many have a share within 20 % of a fair one; "mode_error": the largest
+        deviation of a share, relative to a fair one; "astray": share of the samples beyond three
+        standard deviations of every mode.
+    """
+    modes = points.modes()
+    shares = mode_shares(fake, modes, _DEVIATIONS * points.SIGMA)
+    off = np.abs(shares * len(modes) - 1)
+    detail = {"shares": [round(float(s), 4) for s in shares]}
+    count = len(fake)
+    return {
+        "modes": Result(float((off <= 0.2).sum()), None, f"of {len(modes)} modes", count, source),
+        "mode_error": Result(
+            float(off.max()), None, "of a fair share", count, source, detail=detail
+        ),
+        "astray": Result(float(1 - shares.sum()), None, "share of the samples", count, source),
+    }

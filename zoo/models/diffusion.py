@@ -1,0 +1,346 @@
+"""Denoising diffusion models."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo.distributions.discretized_logistic import nearest_level, to_line
+from zoo.errors import DataError, NotSupported
+from zoo.models.base import as_key
+from zoo.models.conditional import ConditionalModel
+from zoo.models.parts import deserialize_parts, serialize_parts
+from zoo.models.samplers import DDIM, Sampler
+from zoo.networks.embedding import time_features
+from zoo.noise import Seed, fold
+from zoo.objectives.base import check_fits
+from zoo.objectives.denoising import Denoising, DenoisingTerms, prior_kl, step_kl
+from zoo.objectives.noising import LinearSchedule, NoiseSchedule
+from zoo.registration import register
+
+# Times per example of `log_prob`, unless asked for more.
+_TIMES = 20
+
+
+@register
+class Diffusion(ConditionalModel):
+    """x_T ~ N(0, I), x_(t-1) ~ q(x_(t-1) | x_t, x_0 = guess(x_t, t, y)), x_0 ~ p(x_0 | x_1).
+
+    The guess is what the objective makes of the network's prediction; where the data are levels, it
+    is kept within them. p(x_0 | x_1) is normal about the guess, with the variance 1 - a_1 of
+    q(x_1 | x_0), over the bins of levels where data are levels. See `zoo.objectives.denoising` for
+    the bound.
+
+    Args:
+        network: `(x_t [B, *event], context [B, C]) -> [B, *event]`, such as `UNet` or `ContextMLP`;
+            the context holds t, and c(y) where the model has a condition.
+        likelihood: `DiscretizedNormal` for levels, which are put on [-1, 1]; `IndependentNormal`
+            for real numbers, which should have a deviation near 1.
+        schedule: None: `LinearSchedule`.
+        objective: None: `Denoising`.
+        sampler: None: `DDIM` of 50 steps.
+        time_size: length of the vector of t.
+        condition: network from y to `[B, C]`, such as `OneHot`; None: the model takes no y.
+        condition_shape: of one y; `()` for a label.
+        drop_condition: share of the training examples whose condition is withheld, for guidance.
+        guidance: w of the guided prediction (1 + w) f(x_t, t, y) - w f(x_t, t) in `sample`.
+        seed: base of every random draw in training and validation.
+
+    Shapes: x `[B, *event]`, as the likelihood says.
+
+    Raises:
+        ValueError: parts that are none, or do not fit together; guidance of a model that is never
+            trained without its condition.
+
+    Reference: Ho, Jain and Abbeel 2020, arXiv 2006.11239; guidance: Ho and Salimans 2022, arXiv
+    2207.12598, Eq. 6. Departures: the guess is kept within the data's range in the bound too; the
+    last step has the variance 1 - a_1.
+    """
+
+    likelihood_kind = "elbo"
+    metric_names = ("elbo", "squared_error")
+    parts = ("network", "likelihood", "schedule", "objective", "sampler", "condition")
+
+    def __init__(
+        self,
+        network,
+        likelihood,
+        schedule: NoiseSchedule | None = None,
+        objective: Denoising | None = None,
+        sampler: Sampler | None = None,
+        time_size: int = 32,
+        condition=None,
+        condition_shape: Sequence[int] = (),
+        drop_condition: float = 0.0,
+        guidance: float = 0.0,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        for name, part in {"network": network, "likelihood": likelihood}.items():
+            if not isinstance(part, keras.Layer):
+                raise ValueError(f"the {name} is {part!r}, not a layer")
+        if not isinstance(time_size, int) or time_size < 2 or time_size % 2:
+            raise ValueError(f"time_size is an even number from 2, not {time_size!r}")
+        if not 0 <= drop_condition < 1 or (drop_condition and condition is None):
+            raise ValueError("drop_condition is a share below 1 of conditions that there are")
+        self._check_guidance(guidance, drop_condition)
+        objective = Denoising() if objective is None else objective
+        check_fits(objective, type(self))
+        super().__init__(likelihood.event_shape, condition, condition_shape, seed, **kwargs)
+        self.network, self.likelihood = network, likelihood
+        self.schedule = LinearSchedule() if schedule is None else schedule
+        self.objective, self.sampler = objective, DDIM() if sampler is None else sampler
+        self.sampler.times(self.schedule)
+        self.time_size, self.drop_condition = time_size, float(drop_condition)
+        self.guidance = float(guidance)
+        # Not autograph: it would wrap the errors of a wrong request.
+        self._walk = tf.function(self._walked, autograph=False)
+
+    @staticmethod
+    def _check_guidance(guidance: float, drop_condition: float) -> None:
+        if not np.isfinite(guidance) or (guidance and not drop_condition):
+            raise ValueError(
+                "guidance is a finite number, and takes a model that was trained with some "
+                "conditions withheld: drop_condition above 0"
+            )
+
+    def build(self, input_shape=None):
+        size = self.time_size
+        if self.condition is not None:
+            size += self.build_condition()[-1] + 1
+        if not self.network.built:
+            self.network.build((None, *self.event_shape), (None, size))
+        self.built = True
+
+    # Between the data and the line on which they are noised.
+
+    def _on_line(self, x) -> tf.Tensor:
+        levels = self.likelihood.levels
+        return tf.cast(x, tf.float32) if levels is None else to_line(x, levels)
+
+    def _off_line(self, x: tf.Tensor, mean: bool) -> tf.Tensor:
+        levels = self.likelihood.levels
+        if levels is None:
+            return x
+        return (x + 1) * ((levels - 1) / 2) if mean else nearest_level(x, levels)
+
+    # The network.
+
+    def _context(self, t: tf.Tensor, y, keep: tf.Tensor | None, training: bool) -> tf.Tensor:
+        times = time_features(t, self.time_size)
+        if self.condition is None:
+            return times
+        kept = tf.ones([tf.shape(t)[0], 1]) if keep is None else keep[:, tf.newaxis]
+        return tf.concat([times, kept * self.given(y, training), kept], axis=-1)
+
+    def predict_from(self, x_t, t, y=None, keep=None, training: bool = False) -> tf.Tensor:
+        """What the network predicts at x_t `[B, *event]` on the line, times t `[B]`.
+
+        Args:
+            x_t: noised data.
+            t: integers from 1 to T.
+            y: conditions, where the model has one.
+            keep: `[B]`, 0 where the condition is withheld; None keeps all.
+            training: as in Keras.
+        """
+        context = self._context(t, y, keep, training)
+        return tf.cast(self.network(x_t, context, training=training), tf.float32)
+
+    def guess(self, x_t, t, y=None, guidance: float = 0.0) -> tf.Tensor:
+        """The network's guess of x_0 on the line, from `x_t` `[B, *event]` at times `t` `[B]`."""
+        predicted = self.predict_from(x_t, t, y)
+        if guidance:
+            without = self.predict_from(x_t, t, y, tf.zeros(tf.shape(x_t)[0]))
+            predicted += guidance * (predicted - without)
+        return self._clipped(self.objective.image(predicted, x_t, t, self.schedule))
+
+    def _clipped(self, guess: tf.Tensor) -> tf.Tensor:
+        return guess if self.likelihood.levels is None else tf.clip_by_value(guess, -1.0, 1.0)
+
+    # The bound.
+
+    def terms(self, x, y=None, training=False, seed=None) -> DenoisingTerms:
+        last = self.schedule.steps + 1
+        t = tf.random.stateless_uniform(tf.shape(x)[:1], fold(seed, "time"), 1, last, tf.int32)
+        keep = None
+        if training and self.drop_condition:
+            drawn = tf.random.stateless_uniform(tf.shape(x)[:1], fold(seed, "drop"))
+            keep = tf.cast(drawn >= self.drop_condition, tf.float32)
+        return self.terms_at(x, t, fold(seed, "noise"), y, keep, training)
+
+    def terms_at(self, x, t, seed, y=None, keep=None, training: bool = False) -> DenoisingTerms:
+        """The terms of data `x` at times `t` `[B]`; other arguments as for `predict_from`."""
+        image = self._on_line(x)
+        noise = tf.random.stateless_normal(tf.shape(image), seed)
+        x_t = self.schedule.marginal(image, t).sample(noise)
+        predicted = self.predict_from(x_t, t, y, keep, training)
+        error = predicted - self.objective.target(image, noise, t, self.schedule)
+        guess = self._clipped(self.objective.image(predicted, x_t, t, self.schedule))
+        step = step_kl(image, guess, x_t, tf.maximum(t, 2), self.schedule)
+        term = tf.where(t == 1, -self._decoded(guess).log_prob(tf.cast(x, tf.float32)), step)
+        elbo = -prior_kl(image, self.schedule) - self.schedule.steps * term
+        squares = tf.reduce_mean(tf.square(error), axis=list(range(1, error.shape.rank)))
+        return DenoisingTerms(elbo, squares, t, int(np.prod(self.event_shape)))
+
+    def _decoded(self, guess: tf.Tensor):
+        """p(x_0 | x_1) over data."""
+        scale = float(np.sqrt(1 - self.schedule.signals[1]))
+        if self.likelihood.levels is None:
+            return self.likelihood.distribution({"loc": guess, "scale": tf.constant(scale)})
+        # The likelihood's unit is [0, 1].
+        return self.likelihood.distribution(
+            {"loc": (guess + 1) / 2, "scale": tf.fill(tf.shape(guess), scale / 2)}
+        )
+
+    def call(self, x, training=False):
+        """`guess` `[B, *event]`, seen from half of the way; a conditional model takes `(x, y)`."""
+        x, y = x if isinstance(x, tuple | list) else (x, None)
+        t = tf.fill([tf.shape(x)[0]], max(1, self.schedule.steps // 2))
+        x_t = tf.sqrt(self.schedule.signal(t, tf.convert_to_tensor(x))) * self._on_line(x)
+        return {"guess": self._off_line(self.guess(x_t, t, y), mean=True)}
+
+    def log_prob(self, x, y=None, num_samples: int | None = None, seed: Seed = 0) -> tf.Tensor:
+        """An unbiased estimate `[B]` of the bound on log p(x|y), in nats.
+
+        Args:
+            x: `[B, *event]`.
+            y: conditions, where the model has one.
+            num_samples: times for each example, spread evenly; None: 20.
+            seed: of times and noise.
+
+        Raises:
+            DataError: another shape, values outside the support, or a missing y.
+        """
+        if tf.executing_eagerly():
+            self.check(x)
+            self.check_given(y, np.shape(x)[:1])
+        count, key = _TIMES if num_samples is None else int(num_samples), fold(seed, "log_prob")
+        if count < 1:
+            raise DataError(f"num_samples is a whole number from 1, not {num_samples}")
+        total = tf.zeros(tf.shape(x)[:1])
+        for k in range(count):
+            total += self.terms_at(x, self.spread_times(x, k, count, key), fold(key, k), y).elbo
+        return total / count
+
+    def spread_times(self, x, k: int | tf.Tensor, count: int, key: tf.Tensor) -> tf.Tensor:
+        """Times `[B]` of the k-th of `count` equal shares of 1 .. T."""
+        place = tf.random.stateless_uniform(tf.shape(x)[:1], fold(key, "time", k))
+        place = (tf.cast(k, tf.float32) + place) / count
+        t = 1 + tf.cast(tf.floor(place * self.schedule.steps), tf.int32)
+        return tf.minimum(t, self.schedule.steps)
+
+    # Drawing.
+
+    def sample(
+        self,
+        n: int,
+        y=None,
+        seed: Seed | None = None,
+        mean: bool = False,
+        sampler: Sampler | None = None,
+        guidance: float | None = None,
+    ) -> tf.Tensor:
+        """n examples `[n, *event]`.
+
+        Args:
+            n: how many.
+            y: the condition of each, `[n, ...]`, where the model has one.
+            seed: repeats the draw; None draws anew each time.
+            mean: return the last guess as it is, without rounding it to a level.
+            sampler: None: the model's own.
+            guidance: None: the model's own.
+
+        Raises:
+            DataError: no whole number, a missing y, or one that does not fit.
+            NotSupported: guidance of a model that was never trained without its condition.
+        """
+        if isinstance(n, int | float) and (n != int(n) or n < 1):
+            raise DataError(f"a number of samples is a whole number from 1, not {n}")
+        nothing = np.zeros(self.event_shape, bool)
+        x = tf.zeros([n, *self.event_shape])
+        return self._drawn(x, nothing, y, seed, mean, sampler, guidance)
+
+    def complete(
+        self,
+        x,
+        known,
+        y=None,
+        seed: Seed | None = None,
+        sampler: Sampler | None = None,
+        guidance: float | None = None,
+    ) -> tf.Tensor:
+        """Draws what is not known of x; the rest stays as it is.
+
+        At each time the known part is what the encoder makes of it, so the rest is drawn towards
+        what fits: an approximation of p(unknown | known), better with more steps.
+
+        Args:
+            x: `[B, *event]`; unknown elements may have any value of the support.
+            known: bool, `[*event]` or what broadcasts to it.
+            y, seed, sampler, guidance: as for `sample`.
+
+        Raises:
+            DataError: another shape, values outside the support, or a mask that does not fit.
+
+        Reference: Song et al. 2021, arXiv 2011.13456, appendix I.2.
+        """
+        if tf.executing_eagerly():
+            self.check(x)
+            try:
+                known = np.broadcast_to(np.asarray(known, bool), self.event_shape)
+            except ValueError:
+                raise DataError(
+                    f"known is a mask of shape {list(self.event_shape)}, not "
+                    f"{list(np.shape(known))}"
+                ) from None
+        x = tf.cast(x, tf.float32)
+        drawn = self._drawn(x, known, y, seed, False, sampler, guidance)
+        return tf.where(known, x, drawn)
+
+    def _drawn(self, x, known, y, seed, mean, sampler, guidance) -> tf.Tensor:
+        if tf.executing_eagerly():
+            self.check_given(y, np.shape(x)[:1])
+        guidance = self.guidance if guidance is None else float(guidance)
+        try:
+            self._check_guidance(guidance, self.drop_condition)
+        except ValueError as error:
+            raise NotSupported(str(error)) from None
+        y = None if y is None else tf.convert_to_tensor(y)
+        known, key = tf.convert_to_tensor(known), as_key(seed, "sample")
+        x = self._walk(self._on_line(x), known, y, key, sampler or self.sampler, guidance)
+        return self._off_line(x, mean)
+
+    def _walked(self, image, known, y, key, sampler, guidance) -> tf.Tensor:
+        def denoise(x_t, t):
+            return self.guess(x_t, tf.fill(tf.shape(x_t)[:1], t), y, guidance)
+
+        def replace(x_s, s, key):
+            noise = tf.random.stateless_normal(tf.shape(image), key)
+            return tf.where(known, self.schedule.marginal(image, s).sample(noise), x_s)
+
+        start = tf.random.stateless_normal(tf.shape(image), fold(key, "start"))
+        start = replace(
+            tf.ensure_shape(start, image.shape), self.schedule.steps, fold(key, "known")
+        )
+        return sampler.run(denoise, self.schedule, start, key, replace)
+
+    # Data and Keras.
+
+    def check_values(self, x: np.ndarray) -> None:
+        fault = self.likelihood.support.violation(x)
+        if fault:
+            raise DataError(fault)
+
+    def get_config(self):
+        config = {"name": self.name, "seed": self.seed, **serialize_parts(self, self.parts)}
+        config |= {"time_size": self.time_size, "guidance": self.guidance}
+        if self.condition is not None:
+            config["condition_shape"] = list(self.condition_shape)
+            config["drop_condition"] = self.drop_condition
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**deserialize_parts(config, custom_objects))

@@ -1,0 +1,218 @@
+"""Generative adversarial networks."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from zoo.errors import DataError
+from zoo.models.decoding import DecoderModel
+from zoo.models.parts import build_part
+from zoo.models.players import TwoPlayers
+from zoo.noise import fold
+from zoo.objectives.adversarial import AdversarialTerms, NonSaturating, gradient_norm
+from zoo.registration import register
+
+_WAYS = ("projection", "concatenation")
+
+
+@register
+class GAN(TwoPlayers, DecoderModel):
+    """x = likelihood(generator(z, c(y))), z ~ p(z); a discriminator tells x from data by a logit.
+
+    A step takes `discriminator_steps` parts of the batch, each with fresh noise, to the
+    discriminator, and then one part's number of fresh examples to the generator. A density it has
+    none: `sample` and `decode` are all.
+
+    Args:
+        generator: network `[B, D] -> [B, ...]`; with a condition, `[B, D + C]`.
+        discriminator: network `[B, *event] -> [B, F]`; a linear layer makes its logit.
+        likelihood: distribution layer that puts all mass on one value, `IndependentDeterministic`.
+        prior: distribution layer for p(z), of size D.
+        discriminator_optimizer: of the discriminator's weights; each `compile` begins with a new
+            one like it.
+        objective: of both players; None: `NonSaturating`.
+        discriminator_steps: k, its updates for each one of the generator; divides the batch.
+        conditioning: how y reaches the discriminator. "projection": T = w f + (V c(y)) f of its
+            features f. "concatenation": beside x, as further channels of an image; an image y of
+            the same height and width is appended as it is.
+        condition: network from y to `[B, C]`, such as `OneHot`; the generator trains its weights.
+        condition_shape: of one y; `()` for a label.
+        seed: base of every random draw in training and validation.
+
+    Metrics: `discriminator_loss`; `real_logit` and `fake_logit`; `diversity`, the deviation of
+    generated examples within a batch over that of data: near 0 where the generator has collapsed.
+
+    Raises:
+        ValueError: parts that are none, or do not fit together.
+
+    Reference: Goodfellow et al. 2014, arXiv 1406.2661, algorithm 1; conditions: Mirza and Osindero
+    2014, arXiv 1411.1784, and Miyato and Koyama 2018, arXiv 1802.05637, Eq. 4. Departures: none.
+    """
+
+    metric_names = ("discriminator_loss", "real_logit", "fake_logit", "diversity")
+    parts = ("generator", "discriminator", "likelihood", "prior", "objective", "condition")
+    second = "discriminator_optimizer"
+
+    def __init__(
+        self,
+        generator,
+        discriminator,
+        likelihood,
+        prior,
+        discriminator_optimizer,
+        objective=None,
+        discriminator_steps: int = 1,
+        conditioning: str = "projection",
+        condition=None,
+        condition_shape: Sequence[int] = (),
+        seed: int = 0,
+        **kwargs,
+    ):
+        if not isinstance(discriminator, keras.Layer):
+            raise ValueError(f"the discriminator is {discriminator!r}, not a layer")
+        if not isinstance(discriminator_steps, int) or discriminator_steps < 1:
+            raise ValueError(
+                f"discriminator_steps is a whole number from 1, not {discriminator_steps!r}"
+            )
+        if conditioning not in _WAYS:
+            raise ValueError(f"conditioning is one of {', '.join(_WAYS)}, not {conditioning!r}")
+        objective = NonSaturating() if objective is None else objective
+        super().__init__(
+            generator,
+            likelihood,
+            prior,
+            objective,
+            getattr(prior, "size", 0),
+            condition,
+            condition_shape,
+            seed,
+            **kwargs,
+        )
+        self.discriminator = discriminator
+        self.keep_optimizer(discriminator_optimizer)
+        self.discriminator_steps, self.conditioning = discriminator_steps, conditioning
+        self.discriminator_logit = keras.layers.Dense(1, dtype="float32", name="logit")
+        self.projection: keras.layers.Dense | None = None
+
+    @property
+    def generator(self) -> keras.layers.Layer:
+        return self.decoder
+
+    def build(self, input_shape=None):
+        examples = (None, *self.event_shape)
+        given = None if self.condition is None else self.build_condition()
+        self.build_decoder()
+        if given is not None and self.conditioning == "concatenation":
+            channels = self.condition_shape[-1] if self._image_given else given[-1]
+            examples = (*examples[:-1], examples[-1] + channels)
+        build_part(self.discriminator, examples)
+        features = self.discriminator.compute_output_shape(examples)
+        build_part(self.discriminator_logit, features)
+        if given is not None and self.conditioning == "projection":
+            self.projection = keras.layers.Dense(features[-1], use_bias=False, name="projection")
+            self.projection.build(given)
+        self.built = True
+
+    @property
+    def _image_given(self) -> bool:
+        """Whether y is an image beside an image."""
+        return len(self.condition_shape) == 3 and self.condition_shape[:-1] == self.event_shape[:-1]
+
+    def logit(self, x: tf.Tensor, y=None, training: bool = False) -> tf.Tensor:
+        """T(x, y) `[B]` of `x` `[B, *event]`, in nats where the objective is Goodfellow's."""
+        x = tf.convert_to_tensor(x)
+        given = None if self.condition is None else tf.stop_gradient(self.given(y, training))
+        if given is not None and self.conditioning == "concatenation":
+            x = self._with_condition(x, y, given)
+        features = self.discriminator(x, training=training)
+        logit = tf.squeeze(self.discriminator_logit(features), axis=-1)
+        if self.projection is not None:
+            product = self.projection(given) * tf.cast(features, given.dtype)
+            logit += tf.cast(tf.reduce_sum(product, axis=-1), tf.float32)
+        return logit
+
+    def _with_condition(self, x, y, given) -> tf.Tensor:
+        if self._image_given:
+            beside = tf.cast(y, x.dtype)
+        else:
+            places = [1] * (x.shape.rank - 2)
+            beside = tf.reshape(tf.cast(given, x.dtype), [-1, *places, given.shape[-1]])
+            beside = tf.broadcast_to(beside, tf.concat([tf.shape(x)[:-1], [given.shape[-1]]], 0))
+        return tf.concat([x, beside], axis=-1)
+
+    def call(self, x, training=False):
+        """`logit` `[B]`; a conditional model takes `(x, y)`."""
+        x, y = x if isinstance(x, tuple | list) else (x, None)
+        return {"logit": self.logit(x, y, training)}
+
+    # The game.
+
+    def terms(self, x, y=None, training=False, seed=None) -> AdversarialTerms:
+        """Both players' view of a batch."""
+        fake = self._generated(tf.shape(x)[0], y, training, seed)
+        return self._judged(x, fake, y, training, seed)
+
+    def _generated(self, n, y, training, seed) -> tf.Tensor:
+        z = self.prior_distribution().sample(n, seed=fold(seed, "prior"))
+        return self.decode(z, y, training).mean()
+
+    def _judged(self, x, fake, y, training, seed) -> AdversarialTerms:
+        real, logits = self.logit(x, y, training), self.logit(fake, y, training)
+        norm = None
+        if self.objective.gradient_penalty:
+            share = tf.random.stateless_uniform(tf.shape(x)[:1], fold(seed, "share"))
+            norm = gradient_norm(lambda between: self.logit(between, y, training), x, fake, share)
+        found = AdversarialTerms(logits, real, norm)
+        others = {
+            "discriminator_loss": self.objective.discriminator_loss(found),
+            "diversity": _deviation(fake) / (_deviation(x) + 1e-12),
+        }
+        return dataclasses.replace(found, others=others)
+
+    def _update(self, x, y, seed):
+        steps = self.discriminator_steps
+        if x.shape[0] is not None and x.shape[0] % steps:
+            raise DataError(
+                f"a batch of {x.shape[0]} (on each device) does not divide into "
+                f"discriminator_steps = {steps} parts"
+            )
+        own, opponent = self.optimized()
+        parts = [None] * steps if y is None else tf.split(y, steps)
+        for k, (part, given) in enumerate(zip(tf.split(x, steps), parts, strict=True)):
+            key = fold(seed, "discriminator", k)
+
+            def discriminator_loss(part=part, given=given, key=key):
+                fake = tf.stop_gradient(self._generated(tf.shape(part)[0], given, True, key))
+                found = self._judged(part, fake, given, True, key)
+                return found, found.others["discriminator_loss"]
+
+            terms, _ = self._minimize(discriminator_loss, opponent[1], opponent[0])
+        count, key = tf.shape(x)[0] // steps, fold(seed, "generator")
+
+        def generator_loss():
+            fake = self._generated(count, parts[-1], True, key)
+            found = AdversarialTerms(self.logit(fake, parts[-1], True))
+            return found, self.objective(found, self.train_steps)
+
+        _, loss = self._minimize(generator_loss, own[1], own[0])
+        return terms, loss
+
+    def opponent_variables(self):
+        layers = [self.discriminator, self.discriminator_logit]
+        layers += [] if self.projection is None else [self.projection]
+        return [v for layer in layers for v in layer.trainable_variables]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "discriminator_steps": self.discriminator_steps,
+            "conditioning": self.conditioning,
+        }
+
+
+def _deviation(x: tf.Tensor) -> tf.Tensor:
+    """Root mean square of the elements about their mean over the batch, `[]`."""
+    variance = tf.math.reduce_variance(tf.cast(x, tf.float32), axis=0)
+    return tf.sqrt(tf.reduce_mean(variance))
