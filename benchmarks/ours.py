@@ -1,4 +1,4 @@
-"""Latent Zoo through its public API: `model.fit` on a dynamically binarized data set."""
+"""Latent Zoo through its public API: `model.fit`, and the VAEs on dynamically binarized data."""
 
 import time
 
@@ -9,49 +9,80 @@ import tensorflow_probability as tfp
 
 import zoo
 from benchmarks import problem as problems
-from benchmarks.problem import BATCH, LATENT, Convolution, Problem
+from benchmarks.problem import BATCH, LATENT, Convolution, VAEProblem
 from zoo.distributions import IndependentBernoulli, MultivariateNormalDiag
 from zoo.models import VAE
+from zoo.models.base import GenerativeModel
 from zoo.networks import MLP, ConvDecoder, ConvEncoder
 from zoo.numerics import inverse_positive
 from zoo.training.compilation import compile_arguments
 from zoo.training.settings import TrainingSettings
 
 
-class Zoo:
-    """Compiled as `zoo train` compiles.
+class Fit:
+    """One epoch of `model.fit` in each turn, compiled as `zoo train` compiles, under Adam.
 
     Args:
-        problem: what to train.
-        threads: of TensorFlow's pools.
+        model: with its first weights.
+        data: a training set.
+        learning_rate: constant.
+        settings: of which `jit_compile` and `steps_per_execution` count.
     """
 
-    def __init__(self, problem: Problem, threads: int):
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-        self.model = _model(problem)
-        arguments = compile_arguments(self.model, TrainingSettings(), problem.images // BATCH)
-        self.model.compile(keras.optimizers.Adam(problems.LEARNING_RATE), **arguments)
+    def __init__(
+        self,
+        model: GenerativeModel,
+        data: tf.data.Dataset,
+        learning_rate: float,
+        settings: TrainingSettings,
+    ):
+        self.model, self.data = model, data
+        arguments = compile_arguments(model, settings, int(data.cardinality()))
+        model.compile(keras.optimizers.Adam(learning_rate), **arguments)
         self.note = ", ".join(f"{key}={value}" for key, value in arguments.items())
-        self.data = zoo.data.from_array(
-            problems.grey_images(problem.images),
-            binarize="dynamic",
-            batch_size=BATCH,
-            shuffle=True,
-        )
-
-    def elbo(self, x: np.ndarray) -> float:
-        """Of the first weights, in nats, decoding the posterior's mean."""
-        posterior = self.model.encode(x)
-        log_likelihood = self.model.decode(posterior.mean()).log_prob(x)
-        kl = tfp.distributions.kl_divergence(posterior, self.model.prior_distribution())
-        return float(tf.reduce_mean(log_likelihood - kl))
 
     def turn(self) -> dict[str, float]:
         """One epoch."""
         clock = _Clock()
         history = self.model.fit(self.data, verbose=0, callbacks=[clock]).history
         return {"seconds": clock.seconds, "loss": history["loss"][0]}
+
+
+class Zoo(Fit):
+    """A VAE on a dynamically binarized data set.
+
+    Args:
+        problem: what to train.
+        threads: of TensorFlow's pools.
+    """
+
+    def __init__(self, problem: VAEProblem, threads: int):
+        prepare(threads)
+        data = zoo.data.from_array(
+            problems.grey_images(problem.units),
+            binarize="dynamic",
+            batch_size=BATCH,
+            shuffle=True,
+        )
+        super().__init__(_model(problem), data, problems.LEARNING_RATE, TrainingSettings())
+
+    def first_loss(self, probe: tuple[np.ndarray, ...]) -> float:
+        """The negative ELBO of the first weights, in nats, decoding the posterior's mean."""
+        return -elbo(self.model, *probe)
+
+
+def prepare(threads: int) -> None:
+    """Threads of this process."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def elbo(model: VAE, x: np.ndarray) -> float:
+    """Mean over the images, in nats, decoding the posterior's mean."""
+    posterior = model.encode(x)
+    log_likelihood = model.decode(posterior.mean()).log_prob(x)
+    kl = tfp.distributions.kl_divergence(posterior, model.prior_distribution())
+    return float(tf.reduce_mean(log_likelihood - kl))
 
 
 class _Clock(keras.callbacks.Callback):
@@ -63,7 +94,7 @@ class _Clock(keras.callbacks.Callback):
         self.seconds = time.perf_counter() - self.start
 
 
-def _model(problem: Problem) -> VAE:
+def _model(problem: VAEProblem) -> VAE:
     if problem.convolutional:
         down = [layer for layer in problem.encoder if isinstance(layer, Convolution)]
         up = [layer for layer in problem.decoder if isinstance(layer, Convolution)]

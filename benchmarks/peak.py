@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.problem import Problem
+from benchmarks.turns import Problem
 
 _SIZE = 2048
 _PRODUCTS = 5

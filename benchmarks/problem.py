@@ -1,4 +1,4 @@
-"""What every contender trains: networks, first weights, data, and their count of operations.
+"""What every VAE trains: networks, first weights, data, and their count of operations.
 
 Layouts are Keras's (`[in, out]`, `[height, width, in, out]`, channels last).
 """
@@ -64,7 +64,7 @@ Weights = list[tuple[np.ndarray, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Problem:
+class VAEProblem:
     """A variational autoencoder of 28x28 binary images with 16 normal latents.
 
     A ReLU follows each layer but the encoder's last, which makes the posterior's mean and raw
@@ -75,14 +75,20 @@ class Problem:
         title: in the table.
         encoder: layers, the last with 2 * 16 outputs.
         decoder: layers, the last with one logit per pixel.
-        images: in the data set, all of which are trained on in each turn.
+        batches: in the data set, all of which are trained on in each turn.
     """
 
     name: str
     title: str
     encoder: tuple[Layer, ...]
     decoder: tuple[Layer, ...]
-    images: int
+    batches: int
+    unit = "images"
+
+    @property
+    def units(self) -> int:
+        """Images in the data set."""
+        return self.batches * BATCH
 
     @property
     def convolutional(self) -> bool:
@@ -111,9 +117,13 @@ class Problem:
         encoder[-1][0][:, LATENT:] = 0
         return encoder, decoder
 
-    def resized(self, batches: int) -> "Problem":
+    def probe(self) -> tuple[np.ndarray, ...]:
+        """Binary images that the contenders are compared on."""
+        return (binary_images(64),)
+
+    def resized(self, batches: int) -> "VAEProblem":
         """The same, with so many batches of data."""
-        return dataclasses.replace(self, images=batches * BATCH)
+        return dataclasses.replace(self, batches=batches)
 
 
 #: Scales of the posterior that every contender starts from.
@@ -123,14 +133,14 @@ PIXELS = SIZE * SIZE
 PROBLEMS = {
     problem.name: problem
     for problem in (
-        Problem(
+        VAEProblem(
             "mlp",
             "MLP VAE 784-512-512-16",
             encoder=(Dense(PIXELS, 512), Dense(512, 512), Dense(512, 2 * LATENT)),
             decoder=(Dense(LATENT, 512), Dense(512, 512), Dense(512, PIXELS)),
-            images=240 * BATCH,
+            batches=240,
         ),
-        Problem(
+        VAEProblem(
             "conv",
             "convolutional VAE, 32 and 64 filters",
             encoder=(
@@ -144,7 +154,7 @@ PROBLEMS = {
                 Convolution(64, 32, large=28, transposed=True),
                 Dense(32, 1, positions=PIXELS),
             ),
-            images=40 * BATCH,
+            batches=40,
         ),
     )
 }
@@ -165,7 +175,7 @@ def grey_images(count: int) -> np.ndarray:
 
 
 def binary_images(count: int) -> np.ndarray:
-    """`[count, 28, 28, 1] float32`, one fixed draw: what the contenders are compared on."""
+    """`[count, 28, 28, 1] float32`, one fixed draw."""
     grey = grey_images(count)
     return (np.random.default_rng(2).uniform(size=grey.shape) * 255 < grey).astype(np.float32)
 

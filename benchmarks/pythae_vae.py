@@ -13,7 +13,7 @@ from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from torch import nn
 
 from benchmarks import torch_networks
-from benchmarks.problem import BATCH, LATENT, LEARNING_RATE, Problem
+from benchmarks.problem import BATCH, LATENT, LEARNING_RATE, VAEProblem
 from benchmarks.torch_loop import binarize, one_pass, prepare
 
 
@@ -22,7 +22,7 @@ class _Pythae:
 
     note = ""
 
-    def __init__(self, problem: Problem, threads: int):
+    def __init__(self, problem: VAEProblem, threads: int):
         prepare(threads)
         self.problem = problem
         encoder, decoder = torch_networks.networks(problem)
@@ -32,15 +32,15 @@ class _Pythae:
         )
         self.model = VAE(config, _Encoder(encoder), _Decoder(decoder))
 
-    def elbo(self, x: np.ndarray) -> float:
-        """Of the first weights, in nats, decoding the posterior's mean."""
+    def first_loss(self, probe: tuple[np.ndarray, ...]) -> float:
+        """The negative ELBO of the first weights, in nats, decoding the posterior's mean."""
         with torch.no_grad():
-            images = torch_networks.images(self.problem, x)
+            images = torch_networks.images(self.problem, *probe)
             code = self.model.encoder(images)
             mean = code.embedding
             image = self.model.decoder(mean).reconstruction
             loss, _, _ = self.model.loss_function(image, images, mean, code.log_covariance, mean)
-            return -float(loss)
+            return float(loss)
 
 
 class PythaeLoop(_Pythae):
@@ -52,7 +52,7 @@ class PythaeLoop(_Pythae):
         fused: Adam in one kernel; otherwise as pythae's trainer makes it.
     """
 
-    def __init__(self, problem: Problem, threads: int, fused: bool = False):
+    def __init__(self, problem: VAEProblem, threads: int, fused: bool = False):
         super().__init__(problem, threads)
         parameters = self.model.parameters()
         self.optimizer = torch.optim.Adam(parameters, LEARNING_RATE, fused=fused or None)
@@ -60,7 +60,10 @@ class PythaeLoop(_Pythae):
     def turn(self) -> dict[str, float]:
         """One pass over the data."""
         return one_pass(
-            self.grey, lambda grey: self.model({"data": binarize(grey)}).loss, self.optimizer
+            (self.grey,),
+            BATCH,
+            lambda grey: self.model({"data": binarize(grey)}).loss,
+            self.optimizer,
         )
 
 
@@ -72,7 +75,7 @@ class PythaeTrainer(_Pythae):
         threads: of the intra-op pool.
     """
 
-    def __init__(self, problem: Problem, threads: int):
+    def __init__(self, problem: VAEProblem, threads: int):
         super().__init__(problem, threads)
         self.data = BaseDataset(binarize(self.grey), torch.zeros(len(self.grey)))
         self.folder = tempfile.TemporaryDirectory()

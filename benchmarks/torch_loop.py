@@ -1,7 +1,7 @@
-"""Plain PyTorch: the same VAE in a loop that wastes nothing."""
+"""Plain PyTorch: a loop that wastes nothing, and the VAEs in it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -9,11 +9,46 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks import torch_networks
-from benchmarks.problem import BATCH, LEARNING_RATE, Problem
+from benchmarks.problem import BATCH, LEARNING_RATE, VAEProblem
+
+Tensors = tuple[torch.Tensor, ...]
+Loss = Callable[..., torch.Tensor]
 
 
-class PyTorch:
-    """A VAE trained by a plain loop over one tensor of grey images.
+class Loop:
+    """One pass over tensors in each turn, under Adam.
+
+    Args:
+        data: examples, and what belongs to them.
+        batch_size: of each step.
+        loss: of a batch, a number.
+        parameters: to train.
+        fused: Adam in one kernel.
+        compiled: loss and gradients through `torch.compile`.
+    """
+
+    note = ""
+
+    def __init__(
+        self,
+        data: Tensors,
+        batch_size: int,
+        loss: Loss,
+        parameters: Iterable[nn.Parameter],
+        fused: bool,
+        compiled: bool,
+    ):
+        self.data, self.batch_size = data, batch_size
+        self.loss = torch.compile(loss) if compiled else loss
+        self.optimizer = torch.optim.Adam(parameters, LEARNING_RATE, fused=fused)
+
+    def turn(self) -> dict[str, float]:
+        """One pass over the data."""
+        return one_pass(self.data, self.batch_size, self.loss, self.optimizer)
+
+
+class PyTorch(Loop):
+    """A VAE of grey images.
 
     Args:
         problem: what to train.
@@ -23,11 +58,9 @@ class PyTorch:
         compiled: binarization, loss and gradients through `torch.compile`.
     """
 
-    note = ""
-
     def __init__(
         self,
-        problem: Problem,
+        problem: VAEProblem,
         threads: int,
         fused: bool = False,
         channels_last: bool = False,
@@ -40,20 +73,15 @@ class PyTorch:
         parts = nn.ModuleList([self.encoder, self.decoder])
         if channels_last:
             parts.to(memory_format=torch.channels_last)
-        self.grey = torch_networks.grey_images(problem)
-        self.optimizer = torch.optim.Adam(parts.parameters(), LEARNING_RATE, fused=fused)
-        self.loss = torch.compile(self._loss) if compiled else self._loss
+        grey = torch_networks.grey_images(problem)
+        super().__init__((grey,), BATCH, self._loss, parts.parameters(), fused, compiled)
 
-    def elbo(self, x: np.ndarray) -> float:
-        """Of the first weights, in nats, decoding the posterior's mean."""
+    def first_loss(self, probe: tuple[np.ndarray, ...]) -> float:
+        """The negative ELBO of the first weights, in nats, decoding the posterior's mean."""
         with torch.no_grad():
-            images = torch_networks.images(self.problem, x)
+            images = torch_networks.images(self.problem, *probe)
             mean, log_variance = self.encoder(images).chunk(2, dim=-1)
-            return -float(_negative_elbo(images, mean, log_variance, self.decoder(mean)))
-
-    def turn(self) -> dict[str, float]:
-        """One pass over the data."""
-        return one_pass(self.grey, self.loss, self.optimizer)
+            return float(_negative_elbo(images, mean, log_variance, self.decoder(mean)))
 
     def _loss(self, grey: torch.Tensor) -> torch.Tensor:
         x = binarize(grey)
@@ -71,16 +99,14 @@ def prepare(threads: int) -> None:
 
 
 def one_pass(
-    grey: torch.Tensor,
-    loss_of: Callable[[torch.Tensor], torch.Tensor],
-    optimizer: torch.optim.Optimizer,
+    data: Tensors, batch_size: int, loss_of: Loss, optimizer: torch.optim.Optimizer
 ) -> dict[str, float]:
-    """Trains on every image once, in a new order."""
+    """Trains on every example once, in a new order."""
     start = time.perf_counter()
     losses = []
-    for batch in _batches(grey):
+    for batch in _batches(data, batch_size):
         optimizer.zero_grad()
-        loss = loss_of(batch)
+        loss = loss_of(*batch)
         loss.backward()
         optimizer.step()
         losses.append(loss.detach())
@@ -93,9 +119,9 @@ def binarize(grey: torch.Tensor) -> torch.Tensor:
     return (torch.rand_like(grey) < grey).float()
 
 
-def _batches(grey: torch.Tensor) -> Iterator[torch.Tensor]:
-    for rows in torch.randperm(len(grey)).split(BATCH):
-        yield grey.index_select(0, rows)
+def _batches(data: Tensors, batch_size: int) -> Iterator[Tensors]:
+    for rows in torch.randperm(len(data[0])).split(batch_size):
+        yield tuple(tensor.index_select(0, rows) for tensor in data)
 
 
 def _negative_elbo(

@@ -1,4 +1,4 @@
-"""The networks of a problem in PyTorch, with the same first weights.
+"""The networks of a VAE in PyTorch, with the same first weights.
 
 Of the padding that a kernel of odd size needs at stride 2, TensorFlow puts the odd row at the end
 and PyTorch at the start. So images, kernels and small images are turned by 180 degrees here: then
@@ -10,22 +10,22 @@ import torch
 from torch import nn
 
 from benchmarks import problem as problems
-from benchmarks.problem import LATENT, Convolution, Dense, Layer, Problem, Weights
+from benchmarks.problem import LATENT, Convolution, Dense, Layer, VAEProblem, Weights
 
 
-def images(problem: Problem, x: np.ndarray) -> torch.Tensor:
+def images(problem: VAEProblem, x: np.ndarray) -> torch.Tensor:
     """`[N, H, W, 1]` as the encoder takes it: `[N, 1, H, W]`, turned, or flat `[N, H W]`."""
     if not problem.convolutional:
         return torch.from_numpy(x.reshape(len(x), -1))
     return torch.from_numpy(np.ascontiguousarray(x[:, ::-1, ::-1].transpose(0, 3, 1, 2)))
 
 
-def grey_images(problem: Problem) -> torch.Tensor:
+def grey_images(problem: VAEProblem) -> torch.Tensor:
     """The data set, in [0, 1]."""
-    return images(problem, problems.grey_images(problem.images)).float() / 255
+    return images(problem, problems.grey_images(problem.units)).float() / 255
 
 
-def networks(problem: Problem) -> tuple[nn.Module, nn.Module]:
+def networks(problem: VAEProblem) -> tuple[nn.Module, nn.Module]:
     """Encoder to `[N, 2 D]`, means and log-variances; decoder from `[N, D]` to logits."""
     first, second = problem.weights()
     first[-1][1][LATENT:] = 2 * np.log(problems.SCALES)

@@ -10,10 +10,12 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-_START_SECONDS, _TURN_SECONDS, _STOP_SECONDS = 180.0, 120.0, 15.0
+_START_SECONDS, _TURN_SECONDS, _STOP_SECONDS = 300.0, 120.0, 15.0
 #: Below this many rounds a median says nothing.
 _FEWEST_ROUNDS = 3
 # Pools that libraries size for themselves, as many threads for everybody.
@@ -24,6 +26,32 @@ _ENVIRONMENT = {
     "KERAS_BACKEND": "tensorflow",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
+
+
+class Problem(Protocol):
+    """What all contenders train: `PROBLEMS[name]` of the module that its class stands in.
+
+    Attributes:
+        name: on the command line.
+        title: in the table.
+        batches: trained on in each turn.
+        unit: what is counted, such as "images".
+        units: so many of them are trained on in each turn.
+    """
+
+    name: str
+    title: str
+    batches: int
+    unit: str
+
+    @property
+    def units(self) -> int: ...
+
+    def probe(self) -> tuple[np.ndarray, ...]:
+        """A fixed batch, on which all contenders must find the same loss at first."""
+
+    def resized(self, batches: int) -> Self:
+        """The same, with so many batches of data."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +85,7 @@ class Record:
 
 def take_turns(
     contenders: Sequence[Contender],
-    problem: str,
-    batches: int,
+    problem: Problem,
     threads: int,
     rounds: int,
     seconds: float,
@@ -67,8 +94,7 @@ def take_turns(
 
     Args:
         contenders: in the order of the table.
-        problem: of `benchmarks.problem.PROBLEMS`.
-        batches: trained on in each turn.
+        problem: what they train.
         threads: of each process's pools.
         rounds: at most so many.
         seconds: no further round starts when it would end later than this.
@@ -78,16 +104,21 @@ def take_turns(
         took meanwhile (Linux only).
     """
     start = time.perf_counter()
+    where = {
+        "module": type(problem).__module__,
+        "name": problem.name,
+        "batches": problem.batches,
+    }
     records = [Record(contender) for contender in contenders]
     workers: list[_Worker] = []
     with tempfile.TemporaryDirectory() as folder:
         try:
             for number, record in enumerate(records):
-                say(f"{problem}: {record.contender.title} gets ready")
-                task = {"problem": problem, "batches": batches, "threads": threads}
+                say(f"{problem.name}: {record.contender.title} gets ready")
+                task = {"problem": where, "threads": threads}
                 workers.append(_Worker(record, task, Path(folder) / f"{number}.txt"))
             for number in range(rounds):
-                say(f"{problem}: round {number + 1} of {rounds}")
+                say(f"{problem.name}: round {number + 1} of {rounds}")
                 before = time.perf_counter()
                 # Another one begins each time, so that none always follows the same neighbour.
                 shift = number % len(workers)
@@ -95,7 +126,7 @@ def take_turns(
                     worker.turn()
                 now = time.perf_counter()
                 if number + 1 >= _FEWEST_ROUNDS and now + (now - before) > start + seconds:
-                    say(f"{problem}: no time for further rounds")
+                    say(f"{problem.name}: no time for further rounds")
                     break
         finally:
             for worker in workers:

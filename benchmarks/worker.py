@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.problem import PROBLEMS, binary_images
+from benchmarks.turns import Problem
 
 
 def main() -> None:
@@ -20,10 +20,11 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     task = json.loads(sys.argv[1])
-    contender = _contender(**task)
+    problem = _problem(**task.pop("problem"))
+    contender = _contender(problem, **task)
     ready: dict[str, Any] = {"note": contender.note}
-    if hasattr(contender, "elbo"):
-        ready["elbo"] = contender.elbo(binary_images(64))
+    if hasattr(contender, "first_loss"):
+        ready["loss"] = contender.first_loss(problem.probe())
     # Compiles what is to be compiled.
     contender.turn()
     print(json.dumps(ready), file=answers)
@@ -33,9 +34,13 @@ def main() -> None:
         print(json.dumps({**answer, "cpu": time.process_time() - before}), file=answers)
 
 
-def _contender(module: str, maker: str, problem: str, batches: int, threads: int, options: dict):
+def _problem(module: str, name: str, batches: int) -> Problem:
+    return importlib.import_module(module).PROBLEMS[name].resized(batches)
+
+
+def _contender(problem: Problem, module: str, maker: str, threads: int, options: dict):
     make = getattr(importlib.import_module(f"benchmarks.{module}"), maker)
-    return make(PROBLEMS[problem].resized(batches), threads, **options)
+    return make(problem, threads, **options)
 
 
 if __name__ == "__main__":
