@@ -228,6 +228,16 @@ def test_the_decoder_is_a_distribution_over_levels():
     assert probability.sum() == pytest.approx(1, abs=1e-5)
 
 
+def test_the_mean_of_a_decoder_is_that_of_its_probabilities():
+    model = image_model()
+    loc, levels = tf.constant([[0.2, -1.0, 0.9]]), np.arange(4.0, dtype=np.float32)
+    pixels = model._decoded(loc)
+    each = [pixels.distribution.prob(tf.fill([1, 3], level)).numpy() for level in levels]
+    np.testing.assert_allclose(
+        pixels.mean(), sum(k * p for k, p in zip(levels, each, strict=True)), rtol=1e-5
+    )
+
+
 def test_samples_are_levels_repeat_and_mean_is_unrounded():
     model = image_model()
     x = model.sample(20, seed=1).numpy()

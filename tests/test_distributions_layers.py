@@ -9,6 +9,7 @@ import zoo.distributions
 from zoo.distributions import (
     DiscretizedLogistic,
     DiscretizedLogisticMixture,
+    DiscretizedNormal,
     IndependentBernoulli,
     IndependentCategorical,
     IndependentNormal,
@@ -28,6 +29,7 @@ LAYERS = {
     "normal, learned": (lambda: IndependentNormal(IMAGE, scale="learned", value=0.3), 72),
     "normal, per element": (lambda: IndependentNormal(IMAGE, scale="per_element"), 144),
     "categorical": (lambda: IndependentCategorical(IMAGE, levels=17), 17 * 72),
+    "discretized normal": (lambda: DiscretizedNormal(IMAGE), 144),
     "logistic": (lambda: DiscretizedLogistic(IMAGE), 144),
     # Per pixel and component: a logit, three means, three scales, three coefficients.
     "mixture": (lambda: DiscretizedLogisticMixture(IMAGE, components=5), 10 * 5 * 24),

@@ -90,10 +90,18 @@ def test_config_to_model_to_spec_to_model(name):
         if not isinstance(value, dict):
             assert spec[key] == value
             continue
-        for argument, given in value.items():
-            # An optimizer keeps its learning rate in float32.
-            wanted = pytest.approx(given, rel=1e-6) if isinstance(given, float) else given
-            assert spec[key][argument] == wanted, (key, argument)
+        assert_within(value, spec[key], key)
+
+
+def assert_within(given, spec, *path):
+    """What a config says stands in the spec, which says the defaults besides."""
+    for key, value in given.items():
+        if isinstance(value, dict):
+            assert_within(value, spec[key], *path, key)
+            continue
+        # An optimizer keeps its learning rate in float32.
+        wanted = pytest.approx(value, rel=1e-6) if isinstance(value, float) else value
+        assert spec[key] == wanted, (*path, key)
 
 
 def test_what_is_saved_is_loaded(model, saved):

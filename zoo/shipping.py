@@ -51,7 +51,8 @@ def ship(run: Path, name: str) -> dict[str, Any]:
         if model.config.get(section) != entry.get(section):
             raise ZooError(f"{run} was not trained as configs/{name}.yaml says: {section} differs")
     # What is measured may have been written down after the training.
-    model.config["evaluation"] = entry.get("evaluation")
+    if "evaluation" in entry:
+        model.config["evaluation"] = entry["evaluation"]
     from zoo.measuring import measure, measure_part
     from zoo.models.weights import round_to_half
 

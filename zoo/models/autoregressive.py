@@ -259,9 +259,10 @@ class Autoregressive(ConditionalModel):
             self.seed,
         )
         other.ensure_built()
-        if [w.shape for w in other.weights] != [w.shape for w in self.weights]:
+        kept = self.kept_weights()
+        if [w.shape for w in other.get_weights()] != [w.shape for w in kept]:
             raise NotSupported(f"{self.name} has weights for the length {self.event_shape[0]} only")
-        other.set_weights(self.get_weights())
+        other.set_weights(kept)
         return other
 
     # Data and Keras.

@@ -9,7 +9,7 @@ CHECKSUMS: dict[str, str] = {
     "classifier.spoken_digits": "035031fb67cd802e432032392a8e32e43be1990988f44422dab512349954f230",
     "contractive_ae.mnist": "242ebc2e43989bbb43b18bb0137907e6ea5da4d2f051ce639729c95ff7c92c2f",
     "cvae.mnist": "afc665e4df554aaee794a08223d06417d4f1d871ec9f522d494d1b0384f52a26",
-    "dae.mnist": "7e6e5656c5e82395af136ff86e842e0f107b9b0707e92094a3d21cba31f2d2c5",
+    "dae.mnist": "97f25dd645bf9417758a00bd02aec0b57dcd749088fe9d9de5b64c2884a4b7ee",
     "dae_2d.mnist": "f75bb18a2ed392be1521ca2bb21a4ca20ed855ee5f54068a99712bb9ba30ec8e",
     "factor_vae.shapes": "a77106e91953a49f15984960ba8fd88b6caba6f599404cf789b18609f7c9d36b",
     "flow_vae.mnist": "5bf31e24c28f0eac1b38c644bfef5b61117ee34e7c8ee1fd02de785c48a9e5ec",
