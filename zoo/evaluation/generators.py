@@ -89,5 +89,5 @@ def evaluate_diffusion(
     with np.errstate(invalid="ignore"):
         tenths = [round(float(share), 4) for share in shares / counts / _PARTS]
     result = likelihood_result(model, data, ELBO, values)
-    detail = {"times_per_example": num_samples, "nats_by_tenth_of_times": tenths}
+    detail = {"times_per_example": [num_samples], "nats_by_tenth_of_times": tenths}
     return {"elbo": dataclasses.replace(result, detail=detail)}

@@ -44,14 +44,19 @@ def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def kernel_distance(
-    real: np.ndarray, fake: np.ndarray, subset: int = 1_000, subsets: int = 20, seed: int = 0
+    real: np.ndarray,
+    fake: np.ndarray,
+    subset: int | None = None,
+    subsets: int = 20,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """KID: the squared maximum mean discrepancy under the kernel (a b / F + 1)^3, unbiased.
 
     Args:
         real: `[N, F]`.
         fake: `[M, F]`.
-        subset: vectors of each set in one estimate; at most N and M.
+        subset: vectors of each set in one estimate, at most N and M; None: 1 000, but not more than
+            half of the smaller set, because estimates on all of it would have no spread.
         subsets: estimates, on vectors drawn anew.
         seed: of the draws.
 
@@ -64,7 +69,8 @@ def kernel_distance(
     Reference: Binkowski et al. 2018, arXiv 1801.01401, section 4.
     """
     real, fake = _checked(real, fake)
-    size, random = min(subset, len(real), len(fake)), np.random.RandomState(seed)
+    fewest, random = min(len(real), len(fake)), np.random.RandomState(seed)
+    size = max(2, min(1_000, fewest // 2)) if subset is None else min(subset, fewest)
     found = []
     for _ in range(subsets):
         a = real[random.choice(len(real), size, replace=False)]

@@ -25,6 +25,14 @@ _AT_ONCE = 500
 # A point within so many deviations of a mode belongs to it.
 _DEVIATIONS = 3.0
 
+# What the numbers of `precision_recall` are shares of.
+_SHARES = {
+    "precision": "of the samples",
+    "recall": "of the data",
+    "density": "balls about data that hold a sample, over k",
+    "coverage": "of the data",
+}
+
 Features = Callable[[np.ndarray], np.ndarray]
 
 
@@ -111,8 +119,10 @@ def compare_samples(
         "frechet_floor": plain(least, f"{unit} of training examples"),
         "frechet_ratio": plain(distance / least, "times the floor"),
         "kernel": Result(kernel, error, f"KID-{eyes.name}", count, source),
-        **{k: plain(v, k) for k, v in precision_recall(real, ours).items()},
-        "copying": plain(copying(fake, train, test), "nearest training example, over test's"),
+        **{k: plain(v, _SHARES[k]) for k, v in precision_recall(real, ours).items()},
+        "copying": plain(
+            copying(fake, train, test), "times the distance of test data to training data"
+        ),
     }
     if eyes.classify is not None:
         shares = np.bincount(
