@@ -15,6 +15,7 @@ CHECKSUMS: dict[str, str] = {
     "factor_vae.shapes": "a77106e91953a49f15984960ba8fd88b6caba6f599404cf789b18609f7c9d36b",
     "flow_vae.mnist": "5bf31e24c28f0eac1b38c644bfef5b61117ee34e7c8ee1fd02de785c48a9e5ec",
     "gaussian_vae.frey_faces": "be6301149c0f83a49bbd08c3d6c1f7e5abed825abc1752f4d9d252aad4aea7da",
+    "gru.shakespeare": "c22881f35db8047cc30e56e496acb6caf208feb1af28c47909eabb4c04112583",
     "iwae.mnist": "d69b9446683857c84b301cf7edd3281dc620ccc768125ab23b2b3e870918b305",
     "mmd_vae.mnist": "1cbc0b5c2f4c6a8bfa5e3d97a7a34a3dab64e441bb03b17cf692e959b7c60e26",
     "ngram.shakespeare": "e21f5dca30ba945e14a5e85af4db6b3af4c762ba4999ff8af5f039e08e3a08e9",
