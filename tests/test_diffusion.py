@@ -197,14 +197,12 @@ def test_ddim_with_eta_one_is_ancestral_sampling(steps):
 
 
 def test_samples_of_the_best_denoiser_lie_on_the_ring_evenly():
-    schedule = CosineSchedule(6)
     model = ring()
     x = model.sample(2_000, seed=2).numpy()
     distances = np.linalg.norm(x[:, None] - points.modes(), axis=-1)
     assert np.median(distances.min(axis=1)) < 0.5
     shares = np.bincount(distances.argmin(axis=1), minlength=8) / len(x)
     np.testing.assert_allclose(shares, 1 / 8, atol=0.03)
-    del schedule
 
 
 def image_model(**arguments) -> Diffusion:

@@ -48,7 +48,8 @@ class GAN(TwoPlayers, DecoderModel):
         ValueError: parts that are none, or do not fit together.
 
     Reference: Goodfellow et al. 2014, arXiv 1406.2661, algorithm 1; conditions: Mirza and Osindero
-    2014, arXiv 1411.1784, and Miyato and Koyama 2018, arXiv 1802.05637, Eq. 4. Departures: none.
+    2014, arXiv 1411.1784, and Miyato and Koyama 2018, arXiv 1802.05637, Eq. 4. Departures: the
+    k updates of the discriminator see parts of one batch.
     """
 
     metric_names = ("discriminator_loss", "real_logit", "fake_logit", "diversity")
