@@ -11,7 +11,8 @@ from zoo.data import points
 from zoo.distributions import IndependentDeterministic, StandardNormal
 from zoo.errors import DataError, NotSupported, TrainingError
 from zoo.models import GAN
-from zoo.networks import MLP, OneHot
+from zoo.networks import MLP, ConvDecoder, ConvEncoder, OneHot
+from zoo.networks.spectral import SpectralNorm
 from zoo.noise import fold
 from zoo.objectives import Hinge, Minimax, NonSaturating, Wasserstein
 
@@ -115,6 +116,70 @@ def test_an_image_as_condition_is_seen_pixel_by_pixel():
     np.testing.assert_allclose(
         model.logit(x, y), model.discriminator_logit(model.discriminator(joined))[:, 0], rtol=1e-5
     )
+
+
+def largest(kernel) -> float:
+    return np.linalg.svd(np.reshape(kernel, [-1, kernel.shape[-1]]), compute_uv=False)[0]
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 8, 16), (50, 40), (7, 1), (1, 9)])
+def test_the_spectral_norm_of_a_kernel_is_1(shape):
+    kernel = 3 * np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    found = SpectralNorm()(tf.constant(kernel))
+    assert largest(found) == pytest.approx(1, abs=0.05) and largest(found) > 1 - 1e-5
+    np.testing.assert_allclose(found / kernel, 1 / largest(kernel), rtol=0.05)
+    np.testing.assert_array_equal(SpectralNorm()(tf.zeros(shape)), np.zeros(shape))
+
+
+def test_a_discriminator_of_spectral_norm_1_is_no_steeper_than_1():
+    model = gan(
+        Hinge(),
+        shape=(4, 4, 1),
+        spectral_norm=True,
+        condition=OneHot(3),
+        discriminator_optimizer=SGD(0.5),
+    )
+    x, y = batch(32, (4, 4, 1)), np.arange(32) % 3
+    model.fit(x, y, batch_size=8, verbose=0)
+    kernels = [v for v in model.opponent_variables() if len(v.shape) > 1]
+    assert len(kernels) == 3
+    for kernel in kernels:
+        assert largest(kernel.numpy()) == pytest.approx(1, abs=0.03)
+    assert max(largest(v.numpy()) for v in model.generator.trainable_variables[:1]) != 1
+    # Of f's two kernels, the logit's and the projection's: T(x, y) = (w + V c) f(x).
+    gaps = np.linalg.norm((x[::2] - x[1::2]).reshape(16, -1), axis=1)
+    same = np.zeros(16, int)
+    rises = np.abs(model.logit(x[::2], same) - model.logit(x[1::2], same))
+    assert (rises / gaps).max() < 2.1
+
+
+def test_batch_normalization_follows_the_batch_in_training_only():
+    images = batch(16, (8, 8, 1)) + 5
+    network = ConvEncoder([4, 4], kernel_size=4, batch_norm=True)
+    network.build((None, 8, 8, 1))
+    # None after the first convolution, so that the images' own level is seen.
+    assert [type(layer).__name__ for layer in network.stack] == [
+        "Conv2D",
+        "Activation",
+        "Conv2D",
+        "BatchNormalization",
+        "Activation",
+        "Flatten",
+    ]
+    alone = network(images[:1]).numpy()
+    np.testing.assert_allclose(network(images)[:1], alone, rtol=1e-4, atol=1e-5)
+    assert np.abs(network(images, training=True)[:1] - alone).max() > 1e-2
+    assert np.abs(network(images)[:1] - alone).max() > 1e-4
+    names = [type(layer).__name__ for layer in ConvDecoder((2, 2, 4), [4], batch_norm=True).stack]
+    assert names == [
+        "Dense",
+        "Reshape",
+        "BatchNormalization",
+        "Activation",
+        "Conv2DTranspose",
+        "BatchNormalization",
+        "Activation",
+    ]
 
 
 def test_samples_repeat_with_their_seed_and_have_no_density():

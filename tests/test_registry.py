@@ -13,7 +13,7 @@ import pytest
 import zoo
 from zoo import configuration, measuring, registration, storing
 from zoo.models import GAN, Classifier
-from zoo.objectives import Wasserstein
+from zoo.objectives import Hinge, Wasserstein
 from zoo.training import TrainingSettings
 from zoo.training.run import counts
 
@@ -121,8 +121,9 @@ def test_evaluation_repeats_itself_and_changes_nothing(entry):
 
 
 def _cancels(model, variable) -> bool:
-    """A bias of a critic whose loss is T(fake) - T(data): what is added to both has no effect."""
-    if not isinstance(getattr(model, "objective", None), Wasserstein):
+    """A bias of a critic whose loss is T(fake) - T(data), or a hinge that no logit has passed:
+    what is added to both has no effect."""
+    if not isinstance(getattr(model, "objective", None), Wasserstein | Hinge):
         return False
     opponent = {id(v) for v in model.opponent_variables()}
     return variable.path.endswith("bias") and id(variable) in opponent

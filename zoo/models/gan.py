@@ -10,6 +10,7 @@ from zoo.errors import DataError
 from zoo.models.decoding import DecoderModel
 from zoo.models.parts import build_part
 from zoo.models.players import TwoPlayers
+from zoo.networks.spectral import SpectralNorm
 from zoo.noise import fold
 from zoo.objectives.adversarial import AdversarialTerms, NonSaturating, gradient_norm
 from zoo.registration import register
@@ -39,6 +40,7 @@ class GAN(TwoPlayers, DecoderModel):
             the same height and width is appended as it is.
         condition: network from y to `[B, C]`, such as `OneHot`; the generator trains its weights.
         condition_shape: of one y; `()` for a label.
+        spectral_norm: hold the largest singular value of each of the discriminator's kernels at 1.
         seed: base of every random draw in training and validation.
 
     Metrics: `discriminator_loss`; `real_logit` and `fake_logit`; `diversity`, the deviation of
@@ -48,8 +50,8 @@ class GAN(TwoPlayers, DecoderModel):
         ValueError: parts that are none, or do not fit together.
 
     Reference: Goodfellow et al. 2014, arXiv 1406.2661, algorithm 1; conditions: Mirza and Osindero
-    2014, arXiv 1411.1784, and Miyato and Koyama 2018, arXiv 1802.05637, Eq. 4. Departures: the
-    k updates of the discriminator see parts of one batch.
+    2014, arXiv 1411.1784, and Miyato and Koyama 2018, arXiv 1802.05637, Eq. 4; the spectral norm's:
+    see `SpectralNorm`. Departures: the k updates of the discriminator see parts of one batch.
     """
 
     metric_names = ("discriminator_loss", "real_logit", "fake_logit", "diversity")
@@ -68,6 +70,7 @@ class GAN(TwoPlayers, DecoderModel):
         conditioning: str = "projection",
         condition=None,
         condition_shape: Sequence[int] = (),
+        spectral_norm: bool = False,
         seed: int = 0,
         **kwargs,
     ):
@@ -94,6 +97,7 @@ class GAN(TwoPlayers, DecoderModel):
         self.discriminator = discriminator
         self.keep_optimizer(discriminator_optimizer)
         self.discriminator_steps, self.conditioning = discriminator_steps, conditioning
+        self.spectral_norm = spectral_norm
         self.discriminator_logit = keras.layers.Dense(1, dtype="float32", name="logit")
         self.projection: keras.layers.Dense | None = None
 
@@ -114,7 +118,17 @@ class GAN(TwoPlayers, DecoderModel):
         if given is not None and self.conditioning == "projection":
             self.projection = keras.layers.Dense(features[-1], use_bias=False, name="projection")
             self.projection.build(given)
+        if self.spectral_norm:
+            self._normalize_kernels()
         self.built = True
+
+    def _normalize_kernels(self) -> None:
+        normalized = SpectralNorm()
+        for variable in self.opponent_variables():
+            if len(variable.shape) > 1:
+                # Keras applies it after each step of the optimizer, once for all replicas.
+                variable.constraint = normalized
+                variable.assign(normalized(variable))
 
     @property
     def _image_given(self) -> bool:
@@ -210,6 +224,7 @@ class GAN(TwoPlayers, DecoderModel):
             **super().get_config(),
             "discriminator_steps": self.discriminator_steps,
             "conditioning": self.conditioning,
+            "spectral_norm": self.spectral_norm,
         }
 
 

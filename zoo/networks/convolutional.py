@@ -20,6 +20,8 @@ class ConvEncoder(Stack):
         units: widths of the dense layers that follow.
         kernel_size: of every convolution.
         activation: name of a Keras activation.
+        batch_norm: normalize what each convolution but the first makes, as a DCGAN's discriminator
+            does (Radford et al. 2016, arXiv 1511.06434).
     """
 
     def __init__(
@@ -28,18 +30,22 @@ class ConvEncoder(Stack):
         units: Sequence[int] = (),
         kernel_size: int = 3,
         activation: str = "relu",
+        batch_norm: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.filters, self.units = tuple(filters), tuple(units)
         self.kernel_size, self.activation = kernel_size, activation
+        self.batch_norm = batch_norm
+        convolutions = [
+            keras.layers.Conv2D(
+                n, kernel_size, strides=2, padding="same", use_bias=i == 0 or not batch_norm
+            )
+            for i, n in enumerate(self.filters)
+        ]
         self.stack = [
-            *(
-                keras.layers.Conv2D(
-                    n, kernel_size, strides=2, padding="same", activation=activation
-                )
-                for n in self.filters
-            ),
+            *_activated(convolutions[:1], activation, False),
+            *_activated(convolutions[1:], activation, batch_norm),
             keras.layers.Flatten(),
             *(keras.layers.Dense(n, activation=activation) for n in self.units),
         ]
@@ -51,6 +57,7 @@ class ConvEncoder(Stack):
             "units": list(self.units),
             "kernel_size": self.kernel_size,
             "activation": self.activation,
+            "batch_norm": self.batch_norm,
         }
 
 
@@ -66,6 +73,7 @@ class ConvDecoder(Stack):
         units: widths of dense layers before the small image.
         kernel_size: of every convolution.
         activation: name of a Keras activation.
+        batch_norm: normalize what each layer after `units` makes, as a DCGAN's generator does.
     """
 
     def __init__(
@@ -75,6 +83,7 @@ class ConvDecoder(Stack):
         units: Sequence[int] = (),
         kernel_size: int = 3,
         activation: str = "relu",
+        batch_norm: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -82,16 +91,22 @@ class ConvDecoder(Stack):
             raise ValueError(f"start is (height, width, channels), not {list(start)}")
         self.start, self.filters, self.units = tuple(start), tuple(filters), tuple(units)
         self.kernel_size, self.activation = kernel_size, activation
+        self.batch_norm = batch_norm
         height, width, channels = self.start
+        own_bias = not batch_norm
         self.stack = [
             *(keras.layers.Dense(n, activation=activation) for n in self.units),
-            keras.layers.Dense(height * width * channels, activation=activation),
-            keras.layers.Reshape(self.start),
-            *(
-                keras.layers.Conv2DTranspose(
-                    n, kernel_size, strides=2, padding="same", activation=activation
-                )
-                for n in self.filters
+            keras.layers.Dense(height * width * channels, use_bias=own_bias),
+            *_activated([keras.layers.Reshape(self.start)], activation, batch_norm),
+            *_activated(
+                [
+                    keras.layers.Conv2DTranspose(
+                        n, kernel_size, strides=2, padding="same", use_bias=own_bias
+                    )
+                    for n in self.filters
+                ],
+                activation,
+                batch_norm,
             ),
         ]
 
@@ -103,4 +118,16 @@ class ConvDecoder(Stack):
             "units": list(self.units),
             "kernel_size": self.kernel_size,
             "activation": self.activation,
+            "batch_norm": self.batch_norm,
         }
+
+
+def _activated(
+    layers: Sequence[keras.layers.Layer], activation: str, batch_norm: bool
+) -> list[keras.layers.Layer]:
+    """Each of `layers`, then normalization where asked for, then the activation."""
+    made = []
+    for layer in layers:
+        normalization = [keras.layers.BatchNormalization()] if batch_norm else []
+        made += [layer, *normalization, keras.layers.Activation(activation)]
+    return made
