@@ -29,6 +29,11 @@ def sum_event(x: tf.Tensor, batch_rank: int = 1) -> tf.Tensor:
     return tf.reduce_sum(x, axis=list(range(batch_rank, x.shape.rank)))
 
 
+def mean_event(x: tf.Tensor, batch_rank: int = 1) -> tf.Tensor:
+    """The mean over all but the first `batch_rank` dimensions."""
+    return tf.reduce_mean(x, axis=list(range(batch_rank, x.shape.rank)))
+
+
 def bits_per_dim(nats: float, dimensions: int, log_levels: float = 0.0) -> float:
     """A negative log-likelihood in nats as bits per dimension.
 

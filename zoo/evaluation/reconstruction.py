@@ -1,4 +1,4 @@
-"""Autoencoders: how true their reconstructions are, how their codes behave, what they restore."""
+"""Autoencoders and restorers: how true their images are, how codes behave, what they restore."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,7 @@ from zoo.errors import NotSupported
 from zoo.evaluation.restoration import psnr
 from zoo.evaluation.results import Result, evaluate, examples, mean_result, protocol
 from zoo.models.autoencoder import Autoencoder
+from zoo.models.restorer import Restorer
 from zoo.noise import fold
 
 # Images whose Jacobian is found: each takes one backward pass per number of the code.
@@ -39,8 +40,8 @@ def evaluate_autoencoder(
     """
     images = np.concatenate(list(examples(data, model))).astype(np.float32)
     source = protocol(data)
-    codes, restored = codes_and_images(model, images)
-    errors = np.mean((images - restored).reshape(len(images), -1) ** 2, axis=1)
+    codes, seen = codes_and_images(model, images)
+    errors = np.mean((images - seen).reshape(len(images), -1) ** 2, axis=1)
     used = np.count_nonzero(codes, axis=1)
     results = {
         "squared_error": mean_result(errors.astype(np.float64), "squared error per pixel", source),
@@ -51,14 +52,49 @@ def evaluate_autoencoder(
             jacobian_norms(model, images[:_JACOBIANS]), "Frobenius norm", source
         ),
     }
+    return results | _restoration(model, images, levels, source, seed)
+
+
+@evaluate.register
+def evaluate_restorer(
+    model: Restorer, data: tf.data.Dataset, levels: Sequence[float] = (), seed: int = 0
+) -> dict[str, Result]:
+    """Measures a restorer on clean images, and at levels of its own corruption.
+
+    Args:
+        model: the restorer.
+        data: batches of `x` or `(x, y)`, the same at each pass.
+        levels: of the corruption.
+        seed: of the corruption; the same noise as for an autoencoder.
+
+    Returns:
+        "squared_error" per pixel, of clean images, and "psnr.LEVEL", as for an autoencoder.
+    """
+    images = np.concatenate(list(examples(data, model))).astype(np.float32)
+    source = protocol(data)
+    errors = np.mean((images - restored(model, images)).reshape(len(images), -1) ** 2, axis=1)
+    found = mean_result(errors.astype(np.float64), "squared error per pixel", source)
+    return {"squared_error": found, **_restoration(model, images, levels, source, seed)}
+
+
+def _restoration(model, images, levels, source: str, seed: int) -> dict[str, Result]:
+    """ "psnr.LEVEL" of clean images, made noisy and restored."""
+    results = {}
     for level, noisy in corrupted(model, images, levels, seed).items():
-        cleaned = np.clip(codes_and_images(model, noisy)[1], 0, 1)
+        cleaned = np.clip(restored(model, noisy), 0, 1)
         results[f"psnr.{level:g}"] = mean_result(psnr(images, cleaned), "dB", source)
     return results
 
 
+def restored(model: Autoencoder | Restorer, images: np.ndarray) -> np.ndarray:
+    """What the model makes `[N, *event]` of images that may leave the support."""
+    restore = tf.function(model.restore, reduce_retracing=True)
+    parts = [restore(images[s : s + _BATCH]) for s in range(0, len(images), _BATCH)]
+    return np.concatenate(parts)
+
+
 def corrupted(
-    model: Autoencoder, images: np.ndarray, levels: Sequence[float], seed: int = 0
+    model: Autoencoder | Restorer, images: np.ndarray, levels: Sequence[float], seed: int = 0
 ) -> dict[float, np.ndarray]:
     """The images at each level of the corruption that the model was trained on.
 
@@ -68,7 +104,7 @@ def corrupted(
     return {level: corruption_of(model)(images, level, seed) for level in levels}
 
 
-def corruption_of(model: Autoencoder):
+def corruption_of(model: Autoencoder | Restorer):
     """(images, level, seed) -> corrupted images, as the model was trained on."""
     corruption: Corruption | None = model.corruption
     if corruption is None:
@@ -90,8 +126,8 @@ def codes_and_images(model: Autoencoder, images: np.ndarray) -> tuple[np.ndarray
         return code, model.decode(code).mean()
 
     parts = [step(images[s : s + _BATCH]) for s in range(0, len(images), _BATCH)]
-    codes, restored = zip(*parts, strict=True)
-    return np.concatenate(codes), np.concatenate(restored)
+    codes, seen = zip(*parts, strict=True)
+    return np.concatenate(codes), np.concatenate(seen)
 
 
 def jacobian_norms(model: Autoencoder, images: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from zoo.models.gan import GAN
 from zoo.models.latent import LatentModel
 from zoo.models.ngram import NGram
 from zoo.models.optimizers import OPTIMIZERS
+from zoo.models.restorer import Restorer
 from zoo.models.samplers import DDIM, Ancestral
 from zoo.models.vae import VAE
 from zoo.models.vq_vae import VQVAE
@@ -31,4 +32,5 @@ __all__ = [
     "GenerativeModel",
     "LatentModel",
     "NGram",
+    "Restorer",
 ]

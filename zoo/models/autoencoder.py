@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from zoo.models.latent import LatentModel
 from zoo.noise import Seed, fold
-from zoo.numerics import sum_event
+from zoo.numerics import mean_event, sum_event
 from zoo.objectives.reconstruction import ReconstructionTerms, SquaredError
 from zoo.registration import register
 
@@ -71,12 +71,11 @@ class Autoencoder(LatentModel):
         given = clean if self.corruption is None else self.corruption(clean, fold(seed, "corrupt"))
         code = self._encode(given, y, training).mean()
         image = self.likelihood.to_network(self.decode(code, y, training=training).mean())
-        pixels = tf.cast(tf.reduce_prod(tf.shape(clean)[1:]), tf.float32)
 
         def sensitivity() -> tf.Tensor:
             return self.squared_jacobian(given, y, fold(seed, "sensitivity"), training)
 
-        return ReconstructionTerms(sum_event((clean - image) ** 2) / pixels, code, sensitivity)
+        return ReconstructionTerms(mean_event((clean - image) ** 2), code, sensitivity)
 
     def squared_jacobian(self, x, y=None, seed: Seed = 0, training: bool = False) -> tf.Tensor:
         """`[B]`: an unbiased estimate of the squared Frobenius norm of d code / d x.
@@ -96,3 +95,7 @@ class Autoencoder(LatentModel):
     def code(self, x, y=None) -> tf.Tensor:
         """The codes `[B, D]` of images whose values may leave the support, such as noisy ones."""
         return self._encode(tf.convert_to_tensor(x, tf.float32), y).mean()
+
+    def restore(self, x, y=None) -> tf.Tensor:
+        """What it makes `[B, *event]` of images as `code` takes them."""
+        return self.decode(self.code(x, y), y).mean()

@@ -9,10 +9,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import DataError, NotSupported
-from zoo.models.base import as_key
+from zoo.models.base import as_key, check_count
 from zoo.models.conditional import ConditionalModel
 from zoo.models.generation import Drawn, generate
-from zoo.models.parts import build_part, deserialize_parts, serialize_parts
+from zoo.models.parts import build_part
 from zoo.networks.causal import CausalNetwork
 from zoo.noise import Seed, fold
 from zoo.objectives.base import check_fits
@@ -170,8 +170,7 @@ class Autoregressive(ConditionalModel):
         top_k: int | None = None,
     ) -> Drawn:
         """As `sample`: the examples `x`, and `log_prob` `[n]`, the nats of their own draw."""
-        if isinstance(n, int | float) and (n != int(n) or n < 1):
-            raise DataError(f"a number of samples is a whole number from 1, not {n}")
+        check_count(n)
         nothing = np.zeros(self.event_shape, bool)
         return self._filled(tf.zeros([n, *self.event_shape]), nothing, y, seed, temperature, top_k)
 
@@ -267,24 +266,11 @@ class Autoregressive(ConditionalModel):
 
     # Data and Keras.
 
-    def check_values(self, x: np.ndarray) -> None:
-        fault = self.likelihood.support.violation(x)
-        if fault:
-            raise DataError(fault)
-
     def start_at(self, mean: np.ndarray) -> None:
         self.likelihood.start_at(mean)
 
     def get_config(self):
-        config = {"name": self.name, "seed": self.seed, **serialize_parts(self, self.parts)}
         own_draws = self.own_draws
         if isinstance(own_draws, Ramp):
             own_draws = keras.saving.serialize_keras_object(own_draws)
-        config["own_draws"] = own_draws
-        if self.condition is not None:
-            config["condition_shape"] = list(self.condition_shape)
-        return config
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**deserialize_parts(config, custom_objects))
+        return {**super().get_config(), "own_draws": own_draws}

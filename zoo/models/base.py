@@ -14,6 +14,7 @@ import tensorflow as tf
 from zoo.errors import DataError, NotSupported, TrainingError
 from zoo.models.averaging import WeightAverage
 from zoo.models.finite import FiniteGuard
+from zoo.models.parts import MadeOfParts
 from zoo.noise import Seed, fold
 
 # Data that Keras cuts into batches itself; anything else brings its own batches.
@@ -30,15 +31,16 @@ _CONVOLUTIONS = (
 _HOOKS = ("_maybe_symbolic_build", "_make_function")
 
 
-class GenerativeModel(keras.Model):
+class GenerativeModel(MadeOfParts, keras.Model):
     """A `keras.Model` that is trained on terms in nats.
 
     Args:
         event_shape: shape of one example.
         seed: base of every random draw in training and validation.
 
-    A family defines `terms`, `objective`, `metric_names`, `check_values`, and what it can of
-    `encode`, `decode`, `sample`, `reconstruct`, `log_prob`.
+    A family defines `parts`, `terms`, `objective`, `metric_names`, and what it can of `encode`,
+    `decode`, `sample`, `reconstruct`, `log_prob`. Its `likelihood` says which values x can have, or
+    it defines `check_values`.
     """
 
     #: kind of number that `log_prob` returns: "exact", "importance" or "elbo"; None without one.
@@ -64,6 +66,8 @@ class GenerativeModel(keras.Model):
 
     def check_values(self, x: np.ndarray) -> None:
         """Raises DataError if `x` has values that the model gives no probability."""
+        if fault := self.likelihood.support.violation(x):
+            raise DataError(fault)
 
     def can(self, name: str) -> bool:
         """Whether the model has `name` of the contract, such as "sample"."""
@@ -319,6 +323,12 @@ def random_seed() -> int:
 def as_key(seed: Seed | None, purpose: str) -> tf.Tensor:
     """The key of one call's draws; a fresh one for `None`."""
     return fold(random_seed() if seed is None else seed, purpose)
+
+
+def check_count(n: int | float | tf.Tensor) -> None:
+    """Raises DataError if `n`, where it is known, is no number of samples."""
+    if isinstance(n, int | float) and (n != int(n) or n < 1):
+        raise DataError(f"a number of samples is a whole number from 1, not {n}")
 
 
 def require_hooks(trainer: type) -> None:

@@ -7,7 +7,7 @@ import tensorflow_probability as tfp
 from zoo.distributions.base import Support
 from zoo.errors import DataError
 from zoo.models.base import GenerativeModel
-from zoo.models.parts import build_part, deserialize_parts, serialize_parts
+from zoo.models.parts import build_part
 from zoo.noise import fold
 from zoo.objectives.likelihood import LikelihoodTerms, MaximumLikelihood
 from zoo.registration import register
@@ -45,6 +45,7 @@ class Classifier(GenerativeModel):
     """
 
     metric_names = ("log_likelihood", "accuracy")
+    parts = ("network", "likelihood")
 
     def __init__(
         self,
@@ -141,21 +142,12 @@ class Classifier(GenerativeModel):
             )
 
     def get_config(self):
+        own = ("shift", "binarized_share", "levels", "noise", "label")
         return {
-            "name": self.name,
+            **super().get_config(),
             "event_shape": list(self.event_shape),
-            "shift": self.shift,
-            "binarized_share": self.binarized_share,
-            "levels": self.levels,
-            "noise": self.noise,
-            "label": self.label,
-            "seed": self.seed,
-            **serialize_parts(self, ("network", "likelihood")),
+            **{name: getattr(self, name) for name in own},
         }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**deserialize_parts(config, custom_objects))
 
 
 def _shifted(x: tf.Tensor, largest: int, nothing: float, seed: tf.Tensor) -> tf.Tensor:

@@ -121,6 +121,12 @@ class ConditionalModel(GenerativeModel):
         if isinstance(x, np.ndarray | tf.Tensor | list | tuple):
             self.check_given(y, np.shape(x)[:1])
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if self.condition is not None:
+            config["condition_shape"] = list(self.condition_shape)
+        return config
+
     def _missing(self) -> str:
         shape = ", ".join(map(str, ("B", *self.condition_shape)))
         return (

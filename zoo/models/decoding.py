@@ -8,9 +8,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import DataError, NotSupported
-from zoo.models.base import as_key
+from zoo.models.base import as_key, check_count
 from zoo.models.conditional import ConditionalModel, unflatten
-from zoo.models.parts import build_part, deserialize_parts, serialize_parts
+from zoo.models.parts import build_part
 from zoo.noise import Seed, fold
 from zoo.objectives.base import check_fits
 
@@ -32,9 +32,6 @@ class DecoderModel(ConditionalModel):
         condition_shape: of one y; `()` for a label.
         seed: base of every random draw in training and validation.
     """
-
-    #: names of the constructor's arguments that are parts.
-    parts: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -138,35 +135,13 @@ class DecoderModel(ConditionalModel):
             NotSupported: the model has no prior.
             DataError: a missing y, or one that does not fit.
         """
-        if isinstance(n, int | float) and (n != int(n) or n < 1):
-            raise DataError(f"a number of samples is a whole number from 1, not {n}")
+        check_count(n)
         key = as_key(seed, "sample")
         z = self.prior_distribution().sample(n, seed=fold(key, "prior"))
         return image_of(self.decode(z, y), fold(key, "likelihood"), mean)
 
     def start_at(self, mean: np.ndarray) -> None:
         self.likelihood.start_at(mean)
-
-    # Data.
-
-    def check_values(self, x: np.ndarray) -> None:
-        fault = self.likelihood.support.violation(x)
-        if fault:
-            raise DataError(fault)
-
-    # Keras.
-
-    def get_config(self):
-        config = {"name": self.name, "seed": self.seed, **serialize_parts(self, self.parts)}
-        return (
-            config
-            if self.condition is None
-            else {**config, "condition_shape": list(self.condition_shape)}
-        )
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**deserialize_parts(config, custom_objects))
 
 
 def image_of(distribution: tfd.Distribution, seed: tf.Tensor, mean: bool) -> tf.Tensor:

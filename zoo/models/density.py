@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from zoo.errors import DataError
 from zoo.models.base import GenerativeModel, as_key
-from zoo.models.parts import build_part, deserialize_parts, serialize_parts
+from zoo.models.parts import build_part
 from zoo.noise import Seed
 from zoo.objectives.likelihood import LikelihoodTerms, MaximumLikelihood
 from zoo.registration import register
@@ -22,6 +22,7 @@ class Density(GenerativeModel):
 
     likelihood_kind = "exact"
     metric_names = ("log_likelihood",)
+    parts = ("density",)
 
     def __init__(self, density, seed: int = 0, **kwargs):
         super().__init__(event_shape=(density.size,), seed=seed, **kwargs)
@@ -56,10 +57,3 @@ class Density(GenerativeModel):
     def check_values(self, x: np.ndarray) -> None:
         if x.size == 0 or not np.isfinite(x).all():
             raise DataError("a density takes finite numbers, and some of them")
-
-    def get_config(self):
-        return {"name": self.name, "seed": self.seed, **serialize_parts(self, ("density",))}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**deserialize_parts(config, custom_objects))

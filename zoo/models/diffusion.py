@@ -9,12 +9,12 @@ import tensorflow as tf
 
 from zoo.distributions.discretized_logistic import nearest_level, to_line
 from zoo.errors import DataError, NotSupported
-from zoo.models.base import as_key
+from zoo.models.base import as_key, check_count
 from zoo.models.conditional import ConditionalModel
-from zoo.models.parts import deserialize_parts, serialize_parts
 from zoo.models.samplers import DDIM, Sampler
 from zoo.networks.embedding import time_features
 from zoo.noise import Seed, fold
+from zoo.numerics import mean_event
 from zoo.objectives.base import check_fits
 from zoo.objectives.denoising import Denoising, DenoisingTerms, prior_kl, step_kl
 from zoo.objectives.noising import LinearSchedule, NoiseSchedule
@@ -181,7 +181,7 @@ class Diffusion(ConditionalModel):
         step = step_kl(image, guess, x_t, tf.maximum(t, 2), self.schedule)
         term = tf.where(t == 1, -self._decoded(guess).log_prob(tf.cast(x, tf.float32)), step)
         elbo = -prior_kl(image, self.schedule) - self.schedule.steps * term
-        squares = tf.reduce_mean(tf.square(error), axis=list(range(1, error.shape.rank)))
+        squares = mean_event(tf.square(error))
         return DenoisingTerms(elbo, squares, t, int(np.prod(self.event_shape)))
 
     def _decoded(self, guess: tf.Tensor):
@@ -256,8 +256,7 @@ class Diffusion(ConditionalModel):
             DataError: no whole number, a missing y, or one that does not fit.
             NotSupported: guidance of a model that was never trained without its condition.
         """
-        if isinstance(n, int | float) and (n != int(n) or n < 1):
-            raise DataError(f"a number of samples is a whole number from 1, not {n}")
+        check_count(n)
         nothing = np.zeros(self.event_shape, bool)
         x = tf.zeros([n, *self.event_shape])
         return self._drawn(x, nothing, y, seed, mean, sampler, guidance)
@@ -328,19 +327,6 @@ class Diffusion(ConditionalModel):
 
     # Data and Keras.
 
-    def check_values(self, x: np.ndarray) -> None:
-        fault = self.likelihood.support.violation(x)
-        if fault:
-            raise DataError(fault)
-
     def get_config(self):
-        config = {"name": self.name, "seed": self.seed, **serialize_parts(self, self.parts)}
-        config |= {"time_size": self.time_size, "guidance": self.guidance}
-        if self.condition is not None:
-            config["condition_shape"] = list(self.condition_shape)
-            config["drop_condition"] = self.drop_condition
-        return config
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**deserialize_parts(config, custom_objects))
+        own = ("time_size", "guidance", "drop_condition")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}

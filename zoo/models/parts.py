@@ -25,3 +25,20 @@ def deserialize_parts(config: dict[str, Any], custom_objects=None) -> dict[str, 
         else value
         for key, value in config.items()
     }
+
+
+class MadeOfParts:
+    """What is stored of a model that is made of parts: its name, its seed, and they.
+
+    A subclass says `parts`, and adds what else its constructor takes.
+    """
+
+    #: names of the constructor's arguments that are parts.
+    parts: tuple[str, ...] = ()
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "seed": self.seed, **serialize_parts(self, self.parts)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects=None):
+        return cls(**deserialize_parts(config, custom_objects))

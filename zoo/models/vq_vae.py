@@ -14,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.errors import DataError, NotSupported
+from zoo.errors import NotSupported
 from zoo.models.base import GenerativeModel
-from zoo.models.parts import build_part, deserialize_parts, serialize_parts
+from zoo.models.parts import build_part
 from zoo.noise import Seed
 from zoo.objectives.base import check_fits
 from zoo.objectives.quantization import QuantizationTerms, VectorQuantization
@@ -48,6 +48,7 @@ class VQVAE(GenerativeModel):
     """
 
     metric_names = ("squared_error", "commitment", "perplexity")
+    parts = ("encoder", "quantizer", "decoder", "likelihood", "objective")
 
     def __init__(
         self, encoder, quantizer, decoder, likelihood, objective=None, seed: int = 0, **kwargs
@@ -169,21 +170,6 @@ class VQVAE(GenerativeModel):
 
     def start_at(self, mean: np.ndarray) -> None:
         self.likelihood.start_at(mean)
-
-    def check_values(self, x: np.ndarray) -> None:
-        fault = self.likelihood.support.violation(x)
-        if fault:
-            raise DataError(fault)
-
-    # Keras.
-
-    def get_config(self):
-        parts = ("encoder", "quantizer", "decoder", "likelihood", "objective")
-        return {"name": self.name, "seed": self.seed, **serialize_parts(self, parts)}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**deserialize_parts(config, custom_objects))
 
 
 def _deterministic(x: tf.Tensor) -> tfd.Distribution:

@@ -14,22 +14,32 @@ _LOWEST = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
-class ReconstructionTerms:
+class RestorationTerms:
+    """Per-example terms of whatever maps an image to the clean image.
+
+    Attributes:
+        squared_error: `[B]`, mean over the pixels of (x - what the model makes)^2, x the clean
+            image.
+    """
+
+    squared_error: tf.Tensor
+
+    def metrics(self) -> dict[str, tf.Tensor]:
+        return {"squared_error": self.squared_error}
+
+
+@dataclasses.dataclass(frozen=True)
+class ReconstructionTerms(RestorationTerms):
     """Per-example terms of an autoencoder.
 
     Attributes:
-        squared_error: `[B]`, mean over the pixels of (x - reconstruction)^2, x the clean image.
         code: `[B, D]`.
         sensitivity: computes `[B]`, an unbiased estimate of the squared Frobenius norm of d code /
             d x; a function, because few ask for it.
     """
 
-    squared_error: tf.Tensor
     code: tf.Tensor
     sensitivity: Callable[[], tf.Tensor]
-
-    def metrics(self) -> dict[str, tf.Tensor]:
-        return {"squared_error": self.squared_error}
 
 
 @register
@@ -40,7 +50,7 @@ class SquaredError(Objective):
     corrupted. Departures: squared error instead of their cross-entropy.
     """
 
-    def __call__(self, terms: ReconstructionTerms, step: int | tf.Tensor = 0) -> tf.Tensor:
+    def __call__(self, terms: RestorationTerms, step: int | tf.Tensor = 0) -> tf.Tensor:
         """Loss `[B]`."""
         return terms.squared_error
 
