@@ -7,7 +7,7 @@ from zoo import lessons
 from zoo.cli import main
 from zoo.commands import lesson as command
 from zoo.errors import ZooError
-from zoo.lessons import Page, rate_distortion, variants, write
+from zoo.lessons import Page, points, rate_distortion, variants, write
 
 
 def _page() -> Page:
@@ -67,3 +67,16 @@ def test_rate_and_distortion_move_apart(monkeypatch):
     page = rate_distortion.make()
     low, high = (row.split("|") for row in page.blocks[2].splitlines()[2:])
     assert float(low[2].split("+-")[0]) > float(high[2].split("+-")[0])
+
+
+def test_noise_is_carried_to_the_ring(monkeypatch):
+    monkeypatch.setattr(points, "STAGES", (0, 200))
+    monkeypatch.setattr(points, "_COUNTED", 500)
+    page = points.make()
+    assert set(page.figures) == {"points-game", "points-walk"}
+    table = next(block for block in page.blocks if block.startswith("| steps"))
+    first, last = (row.split("|") for row in table.splitlines()[2:])
+    assert first[3].strip() == "0 of 8" and first[1].strip() == "0" and last[1].strip() == "200"
+    # A game that has begun is no longer told apart by chance, or its samples have spread.
+    assert last[2] != first[2]
+    assert "8 of 8 modes" in page.blocks[-1]

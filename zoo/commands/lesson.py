@@ -15,6 +15,7 @@ _LESSONS = {
     "pixels": "one causal network with Gaussian, softmax and mixture pixels",
     "orders": "orders of drawing: forward, reversed and random, one network each",
     "language": "n-grams by their order, and free-running networks by position",
+    "points": "how a GAN, while it learns, and a diffusion carry noise to a ring",
 }
 
 

@@ -6,6 +6,7 @@ from zoo.lessons import (
     latent_spaces,
     orders,
     pixels,
+    points,
     rate_distortion,
     traversals,
     variants,
@@ -21,6 +22,7 @@ LESSONS: dict[str, Lesson] = {
     "pixels": pixels.LESSON,
     "orders": orders.LESSON,
     "language": language.LESSON,
+    "points": points.LESSON,
 }
 
 __all__ = ["LESSONS", "Lesson", "Page", "write"]

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from zoo.pictures import style
 from zoo.pictures.grids import image_grid
+from zoo.pictures.panels import labelled, panels, small_legend
 
 MODEL, BEFORE, TRUTH = style.COLOURS[0], style.COLOURS[1], style.INK
 OTHER, THIRD = style.COLOURS[2], style.COLOURS[4]
@@ -43,7 +44,7 @@ def joint_densities(
         pixels: `[B]`, the pixel of each image.
         pixel: its row and column, for the caption.
     """
-    figure, ((left, right),) = _panels(
+    figure, ((left, right),) = panels(
         1,
         2,
         3.3,
@@ -61,7 +62,7 @@ def joint_densities(
         shades = {"vmin": 0, "vmax": np.sqrt(truth.max()), "cmap": _SHADES}
         axes.imshow(np.sqrt(density), origin="lower", extent=extent, aspect="auto", **shades)
         axes.scatter(x, pixels, color=OTHER, alpha=0.7, **_DOTS)
-        _labelled(axes, names[1], "pixel value x_i", names[0])
+        labelled(axes, names[1], "pixel value x_i", names[0])
         axes.grid(False)
         axes.set_xlim(extent[:2])
         axes.set_ylim(extent[2:])
@@ -86,7 +87,7 @@ def posteriors(
         divergences: `[R]`, KL(q(z|x) || p(z|x)) in nats.
     """
     columns = len(images)
-    figure, (row,) = _panels(
+    figure, (row,) = panels(
         1,
         columns,
         1.75,
@@ -105,7 +106,7 @@ def posteriors(
         width = seen[-1] - seen[0]
         axes.set_xlim(seen[0] - 0.15 * width, seen[-1] + 0.15 * width)
         axes.set_ylim(0, 1.7 * max(p.max(), q.max()))
-        _labelled(axes, "z", "density" if axes is row[0] else "", f"KL = {kl:.3f}")
+        labelled(axes, "z", "density" if axes is row[0] else "", f"KL = {kl:.3f}")
         _inset(axes, image, (0.64, 0.68, 0.34, 0.3))
     style.legend(row[-1])
     return figure
@@ -123,7 +124,7 @@ def evidence(
     """
     lacking = truth - after
     error = lacking.std(ddof=1) / np.sqrt(len(lacking))
-    figure, ((left, right),) = _panels(
+    figure, ((left, right),) = panels(
         1,
         2,
         3.3,
@@ -139,14 +140,14 @@ def evidence(
         (after, MODEL, "after training"),
     ):
         left.scatter(places, values, color=colour, alpha=0.7, label=name, zorder=2, **_DOTS)
-    _labelled(left, "place t on the manifold", "log p(x) in nats", "along the manifold")
-    _legend(left, loc="upper center", ncols=2, markerscale=2)
+    labelled(left, "place t on the manifold", "log p(x) in nats", "along the manifold")
+    small_legend(left, loc="upper center", ncols=2, markerscale=2)
     low, high = left.get_ylim()
     left.set_ylim(low, high + 0.35 * (high - low))
     ends = [min(truth.min(), after.min()) - 1, max(truth.max(), after.max()) + 1]
     right.plot(ends, ends, color=style.FAINT, linewidth=1, zorder=0)
     right.scatter(truth, after, color=MODEL, alpha=0.7, **_DOTS)
-    _labelled(right, "true log p*(x)", "model's log p(x)", "after training, point by point")
+    labelled(right, "true log p*(x)", "model's log p(x)", "after training, point by point")
     return figure
 
 
@@ -166,7 +167,7 @@ def manifolds(data: np.ndarray, truth: np.ndarray, model: np.ndarray, latent: np
     def view(points):
         return (points - middle) @ axes_of_data[:3].T
 
-    figure, (row,) = _panels(
+    figure, (row,) = panels(
         1,
         2,
         3.1,
@@ -186,9 +187,9 @@ def manifolds(data: np.ndarray, truth: np.ndarray, model: np.ndarray, latent: np
         )
         line.set_array(latent[:-1])
         axes.add_collection(line)
-        _labelled(axes, "principal axis 1", f"principal axis {second + 1}")
+        labelled(axes, "principal axis 1", f"principal axis {second + 1}")
         axes.set_aspect("equal", adjustable="datalim")
-    _legend(row[0], loc="lower center")
+    small_legend(row[0], loc="lower center")
     box = row[-1].get_position()
     bar = figure.add_axes((box.x1 + 0.015, box.y0, 0.015, box.height))
     figure.colorbar(line, cax=bar)
@@ -236,7 +237,7 @@ def two_divergences(
         optima: (mean, standard deviation) of each of `reverse`, then of `forward`.
     """
     peaks = "two peaks" if len(reverse) > 1 else "one peak"
-    figure, ((left, right),) = _panels(
+    figure, ((left, right),) = panels(
         1,
         2,
         3.4,
@@ -282,8 +283,8 @@ def _densities(axes, latent: np.ndarray, exact: np.ndarray, found: list) -> None
     axes.set_xlim(seen[0] - 0.5, seen[-1] + 0.5)
     # The last one covers all peaks, and is lower than any.
     axes.set_ylim(0, 1.75 * max(exact.max(), *(q.max() for (q, _), *_ in found[:-1])))
-    _labelled(axes, "z", "density", "p(z|x) and the Gaussians q(z)")
-    _legend(axes, loc="upper left")
+    labelled(axes, "z", "density", "p(z|x) and the Gaussians q(z)")
+    small_legend(axes, loc="upper left")
 
 
 def _landscape(axes, landscape: tuple[np.ndarray, np.ndarray, np.ndarray]):
@@ -301,7 +302,7 @@ def _landscape(axes, landscape: tuple[np.ndarray, np.ndarray, np.ndarray]):
     axes.contour(means, scales, kl, levels, colors="white", linewidths=0.5)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.set_yscale("log")
-    _labelled(axes, "mean of q", "standard deviation of q", "KL(q || p) of each Gaussian")
+    labelled(axes, "mean of q", "standard deviation of q", "KL(q || p) of each Gaussian")
     return drawn, levels[0]
 
 
@@ -319,7 +320,7 @@ def update_schedules(
         block: steps of the longest E-step, which are shaded.
         data: on what the curves were measured.
     """
-    figure, ((left,), (right,)) = _panels(
+    figure, ((left,), (right,)) = panels(
         2,
         1,
         6.2,
@@ -344,59 +345,11 @@ def update_schedules(
     low = np.quantile(np.concatenate([c[2] for c in curves]), 0.05)
     left.set_ylim(low - 1, truth + 0.12 * (truth - low))
     right.set_yscale("log")
-    _labelled(left, "", "log p(x) in nats")
-    _labelled(right, "gradient steps", "KL(q(z|x) || p(z|x)) in nats")
+    labelled(left, "", "log p(x) in nats")
+    labelled(right, "gradient steps", "KL(q(z|x) || p(z|x)) in nats")
     left.tick_params(labelbottom=False)
-    _legend(left, loc="lower right")
+    small_legend(left, loc="lower right")
     return figure
-
-
-def _panels(
-    rows: int,
-    columns: int,
-    width: float,
-    height: float,
-    title: str,
-    caption: str,
-    gap: float = 0.8,
-    right: float = style.MARGIN,
-) -> tuple[Figure, list[list[Axes]]]:
-    """A framed figure with equal panels, sizes in inches."""
-    whole_width = columns * width + (columns - 1) * gap
-    whole_height = rows * height + (rows - 1) * gap
-    # Above each panel there is room for its title.
-    figure, whole = style.framed(
-        whole_width, whole_height + 0.25, title, caption, left=0.75, bottom=0.55, right=right
-    )
-    box = whole.get_position()
-    whole.remove()
-    x, y = box.width / whole_width, box.height / (whole_height + 0.25)
-    panels = [
-        [
-            figure.add_axes(
-                (
-                    box.x0 + column * (width + gap) * x,
-                    box.y0 + (rows - 1 - row) * (height + gap) * y,
-                    width * x,
-                    height * y,
-                )
-            )
-            for column in range(columns)
-        ]
-        for row in range(rows)
-    ]
-    return figure, panels
-
-
-def _labelled(axes: Axes, x_label: str, y_label: str, title: str = "") -> None:
-    style.plotted(axes, x_label, y_label)
-    axes.set_title(title, size=style.TEXT_SIZE + 1, color=style.INK, family=style.FONT, loc="left")
-    axes.tick_params(labelsize=style.TEXT_SIZE, labelcolor=style.INK, color=style.FAINT)
-
-
-def _legend(axes: Axes, **options) -> None:
-    font = {"family": style.FONT, "size": style.TEXT_SIZE - 1}
-    axes.legend(frameon=True, framealpha=0.85, edgecolor="none", prop=font, **options)
 
 
 def _inset(axes: Axes, image: np.ndarray, box: tuple[float, float, float, float]) -> None:
