@@ -3,11 +3,12 @@
 import matplotlib.pyplot as plt
 import pytest
 
+import zoo.data
 from zoo import lessons
 from zoo.cli import main
 from zoo.commands import lesson as command
-from zoo.errors import ZooError
-from zoo.lessons import Page, points, rate_distortion, variants, write
+from zoo.errors import DataError, ZooError
+from zoo.lessons import Page, points, rate_distortion, samples, variants, write
 
 
 def _page() -> Page:
@@ -80,3 +81,25 @@ def test_noise_is_carried_to_the_ring(monkeypatch):
     # A game that has begun is no longer told apart by chance, or its samples have spread.
     assert last[2] != first[2]
     assert "8 of 8 modes" in page.blocks[-1]
+
+
+def test_samples_are_measured_as_draws_and_as_means(monkeypatch):
+    try:
+        zoo.data.load("mnist")
+    except DataError as error:
+        pytest.skip(f"MNIST is not at hand: {error}")
+    monkeypatch.setattr(samples, "ENTRIES", "vae_2[d0]*.mnist")
+    monkeypatch.setattr(samples, "COUNT", 500)
+    # 10 000 test images beside 60 000 training images take long.
+    monkeypatch.setattr("zoo.evaluation.samples.copying", lambda *args: 1.0)
+    page = samples.make()
+    table = next(block for block in page.blocks if block.startswith("| entry"))
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()[2:]]
+    assert {(row[0], row[1]) for row in rows} == {
+        (f"`{name}`", what)
+        for name in ("vae_2d.mnist", "vae_20d.mnist")
+        for what in ("draws", "means")
+    }
+    ratios = [float(row[4]) for row in rows]
+    assert ratios == sorted(ratios) and ratios[0] > 1
+    assert set(page.figures) == {"samples"}

@@ -97,7 +97,7 @@ def measure(model, config: Mapping[str, Any]) -> dict[str, Result]:
         found = probe(model, labelled.train, labelled.test, own["probe"])
         results |= {f"probe.{key}": result for key, result in found.items()}
     if "samples" in own:
-        found = _sampled(model, config, **own["samples"])
+        found = sampled(model, config, **own["samples"])
         results |= {f"samples.{key}": result for key, result in found.items()}
     if "reference" in own:
         results |= _gain(results, own["reference"], test_data(config), section)
@@ -165,10 +165,21 @@ def _judged(model, judge: str, samples: int = SAMPLES) -> dict[str, Result]:
     }
 
 
-def _sampled(
+def sampled(
     model, config: Mapping[str, Any], eyes: str | None, count: int = COUNT, mean: bool = False
 ) -> dict[str, Result]:
-    """Samples against test examples, seen by a classifier or as they are."""
+    """Samples against test examples, seen by a classifier or as they are.
+
+    Args:
+        model: with `sample`.
+        config: of its data.
+        eyes: a shipped classifier, by its features; None: the examples themselves.
+        count: how many samples.
+        mean: E[x|z] in place of a draw, beside data that are not binarized.
+
+    Returns:
+        As `compare_samples`; for `points`, as `compare_modes` besides.
+    """
     changes = {"binarize": "none"} if mean and "binarize" in config["data"] else {}
     parts = splits(config, **changes)
     train, test = (np.concatenate(list(examples(part))) for part in (parts.train, parts.test))

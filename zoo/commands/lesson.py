@@ -16,6 +16,7 @@ _LESSONS = {
     "orders": "orders of drawing: forward, reversed and random, one network each",
     "language": "n-grams by their order, and free-running networks by position",
     "points": "how a GAN, while it learns, and a diffusion carry noise to a ring",
+    "samples": "how close samples of every entry of MNIST come to data",
 }
 
 

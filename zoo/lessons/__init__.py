@@ -8,6 +8,7 @@ from zoo.lessons import (
     pixels,
     points,
     rate_distortion,
+    samples,
     traversals,
     variants,
 )
@@ -23,6 +24,7 @@ LESSONS: dict[str, Lesson] = {
     "orders": orders.LESSON,
     "language": language.LESSON,
     "points": points.LESSON,
+    "samples": samples.LESSON,
 }
 
 __all__ = ["LESSONS", "Lesson", "Page", "write"]

@@ -294,9 +294,8 @@ class Diffusion(ConditionalModel):
                     f"known is a mask of shape {list(self.event_shape)}, not "
                     f"{list(np.shape(known))}"
                 ) from None
-        x = tf.cast(x, tf.float32)
-        drawn = self._drawn(x, known, y, seed, False, sampler, guidance)
-        return tf.where(known, x, drawn)
+        # The last step puts what is known in its place without noise.
+        return self._drawn(tf.cast(x, tf.float32), known, y, seed, False, sampler, guidance)
 
     def _drawn(self, x, known, y, seed, mean, sampler, guidance) -> tf.Tensor:
         if tf.executing_eagerly():
