@@ -8,7 +8,9 @@ import tensorflow as tf
 
 import zoo
 from zoo import catalogue, measuring
+from zoo.distributions import IndependentCategorical
 from zoo.errors import DataError
+from zoo.evaluation import share_as_asked
 from zoo.networks import OneHot
 
 
@@ -21,16 +23,22 @@ def _mnist():
     return np.concatenate(x), np.concatenate(y)
 
 
-def _sampler(x, y, wrong: float = 0.0):
+def _sampler(x, y, wrong: float = 0.0, levels: int = 2):
     """A "model" whose samples are test images of the asked class, some of them of the next one."""
+    likelihood = IndependentCategorical((28, 28, 1), levels=levels)
 
     def sample(n, asked, seed):
         random = np.random.RandomState(seed)
         asked = np.where(random.random_sample(n) < wrong, (asked + 1) % 10, asked)
-        return tf.constant(np.stack([x[random.choice(np.nonzero(y == a)[0])] for a in asked]))
+        chosen = np.stack([x[random.choice(np.nonzero(y == a)[0])] for a in asked])
+        return tf.constant(chosen * (levels - 1))
 
     return types.SimpleNamespace(
-        condition=OneHot(10), condition_shape=(), event_shape=(28, 28, 1), sample=sample
+        condition=OneHot(10),
+        condition_shape=(),
+        event_shape=(28, 28, 1),
+        sample=sample,
+        likelihood=likelihood,
     )
 
 
@@ -40,6 +48,8 @@ def test_the_judge_counts_what_was_asked():
     assert found.count == 10_000 and found.value > 0.98
     fewer = measuring._judged(_sampler(x, y, wrong=0.25), "classifier.mnist")["asked_class"]
     assert abs(fewer.value - 0.75) < 0.03
+    of_levels = _sampler(x, y, levels=256)
+    assert share_as_asked(of_levels, catalogue.load("classifier.mnist"), 1_000).value > 0.97
 
 
 def test_a_gain_is_the_paired_difference_to_a_shipped_entry():

@@ -1,11 +1,19 @@
 """Measuring models: numbers with their kind, unit, standard error and protocol."""
 
-from zoo.evaluation.classification import classes_found
+from zoo.evaluation.classification import classes_found, share_as_asked
 from zoo.evaluation.disentanglement import dci, mig, sap
 from zoo.evaluation.latents import active_units, latent_means
+from zoo.evaluation.probing import probe
 from zoo.evaluation.representation import code_moments, knn_accuracy, pca_error, silhouette
 from zoo.evaluation.restoration import psnr, restoration_baselines
 from zoo.evaluation.results import LikelihoodResult, NotComparable, Result, evaluate
+from zoo.evaluation.sample_quality import (
+    copying,
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+)
+from zoo.evaluation.samples import Eyes, compare_samples
 
 # Registers the measures of its families.
 from zoo.evaluation import (  # noqa: F401  isort: skip
@@ -17,20 +25,28 @@ from zoo.evaluation import (  # noqa: F401  isort: skip
 )
 
 __all__ = [
+    "Eyes",
     "LikelihoodResult",
     "NotComparable",
     "Result",
     "active_units",
     "classes_found",
     "code_moments",
+    "compare_samples",
+    "copying",
     "dci",
     "evaluate",
+    "frechet_distance",
+    "kernel_distance",
     "knn_accuracy",
     "latent_means",
     "mig",
     "pca_error",
+    "precision_recall",
+    "probe",
     "psnr",
     "restoration_baselines",
     "sap",
+    "share_as_asked",
     "silhouette",
 ]

@@ -62,8 +62,11 @@ def share_as_asked(
     found = []
     for start in range(0, len(asked), _AT_ONCE):
         some = asked[start : start + _AT_ONCE]
-        x = model.sample(len(some), some, seed=start).numpy()
-        found.append(judge.classify(x).argmax(axis=1) == judge.label_of(some))
+        x = model.sample(len(some), some, seed=start)
+        if judge.levels is None:
+            # It looks at [0, 1], whatever levels the model draws.
+            x = model.likelihood.to_network(x)
+        found.append(judge.classify(x.numpy()).argmax(axis=1) == judge.label_of(some))
     return mean_result(np.concatenate(found).astype(np.float64), "share", source)
 
 
