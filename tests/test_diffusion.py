@@ -196,6 +196,15 @@ def test_ddim_with_eta_one_is_ancestral_sampling(steps):
     assert np.abs(other - x).mean() > 0.01
 
 
+def test_each_step_of_a_sampler_has_noise_of_its_own():
+    class Sum(Ancestral):
+        def step(self, x_t, guess, t, s, schedule, noise):
+            return x_t + noise
+
+    found = Sum(9).run(lambda x, t: x, LinearSchedule(50), tf.zeros((4_000, 2)), fold(0, "seed"))
+    assert found.numpy().var() == pytest.approx(9, rel=0.1)
+
+
 def test_samples_of_the_best_denoiser_lie_on_the_ring_evenly():
     model = ring()
     x = model.sample(2_000, seed=2).numpy()
