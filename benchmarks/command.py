@@ -82,7 +82,17 @@ class Benchmark:
         return parser
 
 
-def pytorch(module: str, title: str, tuned: bool = False, **options: bool) -> Contender:
-    """A contender of a module with a class `PyTorch`; `tuned`: its malloc keeps memory."""
-    title = f"PyTorch, {title}{', malloc keeps memory' if tuned else ''}"
+def pytorch(
+    module: str, title: str, tuned: bool = False, library: str = "PyTorch", **options: bool
+) -> Contender:
+    """A contender of a module with a class `PyTorch`.
+
+    Args:
+        module: of `benchmarks`.
+        title: in the table, behind the library.
+        tuned: its malloc keeps memory.
+        library: whose best is looked for; another one than PyTorch, where the work is another.
+        **options: of the class.
+    """
+    title = f"{library}, {title}{', malloc keeps memory' if tuned else ''}"
     return Contender(title, module, "PyTorch", options, KEEP_MEMORY if tuned else {})

@@ -35,6 +35,7 @@ class Entry:
         bar: how many times as fast as PyTorch Latent Zoo is to be.
         convolutional: whether PyTorch's channels-last format can pay.
         overrides: of the config, as on the command line.
+        draws: of the config's model, what stands in for the random numbers of a first loss.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Entry:
     bar: float | None = None
     convolutional: bool = False
     overrides: tuple[str, ...] = ()
+    draws: Callable[[Mapping[str, Any]], Data] | None = None
 
     @functools.cached_property
     def resolved(self) -> configuration.Config:
@@ -73,6 +75,25 @@ class Entry:
         """Whether grey images are binarized anew in every step."""
         return self.resolved.values["data"].get("binarize") == "dynamic"
 
+    @property
+    def values(self) -> str | None:
+        """What the network gets of images: "levels" or, by default, numbers in [0, 1]."""
+        return self.resolved.values["data"].get("values")
+
+    @property
+    def game(self) -> bool:
+        """Whether a generator and a discriminator train against each other."""
+        return "discriminator" in self.model
+
+    @property
+    def adam(self) -> dict[str, float]:
+        """Settings of Adam: of both players as their config says, of all others 1e-3."""
+        own = self.model["discriminator_optimizer"] if self.game else {}
+        return {
+            "learning_rate": own.get("learning_rate", problems.LEARNING_RATE),
+            "beta_1": own.get("beta_1", 0.9),
+        }
+
     def data(self) -> Data:
         """The training set, of as many examples as a turn takes."""
         return self.make(self.batches * self.batch_size, self.model["likelihood"])
@@ -82,7 +103,9 @@ class Entry:
         if self.binary:
             return (problems.binary_images(PROBED),)
         x, *labels = self.make(PROBED, self.model["likelihood"])
-        return (x / np.float32(255) if x.ndim == 4 else x, *labels)
+        if x.ndim == 4 and self.values != "levels":
+            x = x / np.float32(255)
+        return (x, *labels, *(self.draws(self.model) if self.draws else ()))
 
     def resized(self, batches: int) -> "Entry":
         """The same, with so many batches of data."""
@@ -129,6 +152,20 @@ def _sound(count: int, likelihood: Mapping[str, Any]) -> Data:
     x[time >= ends[:, np.newaxis]] = levels
     digits, speakers = random.integers(10, size=count), random.integers(5, size=count)
     return x, np.stack([digits, speakers, length * random.integers(4, size=count)], axis=1)
+
+
+def _times_and_noise(model: Mapping[str, Any]) -> Data:
+    """Of a diffusion, for each example."""
+    random = np.random.default_rng(3)
+    times = random.integers(1, model["schedule"]["steps"] + 1, PROBED)
+    noise = random.normal(size=(PROBED, *model["likelihood"]["event_shape"]))
+    return times, noise.astype(np.float32)
+
+
+def _codes(model: Mapping[str, Any]) -> Data:
+    """Of a generator, one for each example."""
+    random = np.random.default_rng(3)
+    return (random.normal(size=(PROBED, model["prior"]["size"])).astype(np.float32),)
 
 
 PROBLEMS = {
@@ -189,6 +226,26 @@ PROBLEMS = {
             _images,
             batches=20,
             convolutional=True,
+        ),
+        Entry(
+            "unet",
+            "diffusion of 28x28 images, U-Net of 32, 64 and 64 filters",
+            "ddpm.mnist",
+            _images,
+            batches=5,
+            bar=0.9,
+            convolutional=True,
+            draws=_times_and_noise,
+        ),
+        Entry(
+            "dcgan",
+            "DCGAN of 28x28 images, both players",
+            "dcgan.mnist",
+            _images,
+            batches=30,
+            bar=1.1,
+            convolutional=True,
+            draws=_codes,
         ),
     )
 }

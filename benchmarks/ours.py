@@ -20,12 +20,12 @@ from zoo.training.settings import TrainingSettings
 
 
 class Fit:
-    """One epoch of `model.fit` in each turn, compiled as `zoo train` compiles, under Adam.
+    """One epoch of `model.fit` in each turn, compiled as `zoo train` compiles.
 
     Args:
         model: with its first weights.
         data: a training set.
-        learning_rate: constant.
+        optimizer: of the model, or of the first of its players.
         settings: of which `jit_compile` and `steps_per_execution` count.
     """
 
@@ -33,12 +33,12 @@ class Fit:
         self,
         model: GenerativeModel,
         data: tf.data.Dataset,
-        learning_rate: float,
+        optimizer: keras.optimizers.Optimizer,
         settings: TrainingSettings,
     ):
         self.model, self.data = model, data
         arguments = compile_arguments(model, settings, int(data.cardinality()))
-        model.compile(keras.optimizers.Adam(learning_rate), **arguments)
+        model.compile(optimizer, **arguments)
         self.note = ", ".join(f"{key}={value}" for key, value in arguments.items())
 
     def turn(self) -> dict[str, float]:
@@ -64,7 +64,8 @@ class Zoo(Fit):
             batch_size=BATCH,
             shuffle=True,
         )
-        super().__init__(_model(problem), data, problems.LEARNING_RATE, TrainingSettings())
+        adam = keras.optimizers.Adam(problems.LEARNING_RATE)
+        super().__init__(_model(problem), data, adam, TrainingSettings())
 
     def first_loss(self, probe: tuple[np.ndarray, ...]) -> float:
         """The negative ELBO of the first weights, in nats, decoding the posterior's mean."""

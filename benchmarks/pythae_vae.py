@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import nn
 
 from benchmarks import torch_networks
 from benchmarks.problem import BATCH, LATENT, LEARNING_RATE, VAEProblem
-from benchmarks.torch_loop import binarize, one_pass, prepare
+from benchmarks.torch_loop import binarize, descend, one_pass, prepare
 
 
 class _Pythae:
@@ -59,12 +60,10 @@ class PythaeLoop(_Pythae):
 
     def turn(self) -> dict[str, float]:
         """One pass over the data."""
-        return one_pass(
-            (self.grey,),
-            BATCH,
-            lambda grey: self.model({"data": binarize(grey)}).loss,
-            self.optimizer,
-        )
+        return one_pass((self.grey,), BATCH, partial(descend, self._loss, self.optimizer))
+
+    def _loss(self, grey: torch.Tensor) -> torch.Tensor:
+        return self.model({"data": binarize(grey)}).loss
 
 
 class PythaeTrainer(_Pythae):

@@ -18,30 +18,31 @@ DISTURBED = 0.03
 def table(
     problem: Problem, records: Sequence[Record], shares: Mapping[str, float] | None = None
 ) -> list[str]:
-    """One row for each contender; the first is Latent Zoo.
+    """One row for each contender; the first is Latent Zoo. Losses where there are any.
 
     Args:
-        problem: what they trained.
+        problem: what they worked on.
         records: of those contenders.
         shares: of the processor's peak, one per title, for a column more.
     """
     more = shares is not None
-    lines = [
-        f"| | {problem.unit}/s | lowest to highest | Latent Zoo is times as fast |"
-        f"{' of peak |' * more} last loss |",
-        f"|---|---|---|---|{'---|' * more}---|",
-    ]
+    lossy = any("loss" in turn for record in records for turn in record.turns)
+    titles = ["", f"{problem.unit}/s", "lowest to highest", "Latent Zoo is times as fast"]
+    titles += [*["of peak"] * more, *["last loss"] * lossy]
+    lines = [_row(titles), "|" + "---|" * len(titles)]
     for record in records:
         title = record.contender.title
         if not record.turns:
-            lines.append(f"| {title} | failed | | |{' |' * more} |")
+            lines.append(_row([title, "failed", *[""] * (len(titles) - 2)]))
             continue
         found = rates(problem, record)
-        share = f" {shares[title]:.0%} |" if more and title in shares else " |" * more
-        lines.append(
-            f"| {title} | {statistics.median(found):,.0f} | {min(found):,.0f} to {max(found):,.0f} "
-            f"| {_ratio(records[0], record)} |{share} {_short(record.turns[-1]['loss'])} |"
-        )
+        cells = [title, f"{statistics.median(found):,.0f}"]
+        cells += [f"{min(found):,.0f} to {max(found):,.0f}", _ratio(records[0], record)]
+        if more:
+            cells.append(f"{shares[title]:.0%}" if title in shares else "")
+        if lossy:
+            cells.append(_short(record.turns[-1]["loss"]))
+        lines.append(_row(cells))
     return lines
 
 
@@ -71,16 +72,16 @@ def compilation(ours: Record) -> str:
     return f"- Latent Zoo is compiled with {ours.ready.get('note', 'nothing')}."
 
 
-def first_losses(records: Sequence[Record], of: str) -> list[str]:
-    """Whether all contenders began with the same loss, `of` something."""
+def first_losses(records: Sequence[Record], what: str) -> list[str]:
+    """Whether all contenders found the same at first; `what` that was, such as a loss."""
     losses = _losses(records)
     if not losses:
         return []
     if not agree(records):
         found = ", ".join(f"{loss:.4f}" for loss in losses)
-        return [f"- First loss, {of}: **the contenders differ**: {found}."]
+        return [f"- {what}: **the contenders differ**: {found}."]
     apart = (max(losses) - min(losses)) / abs(losses[0])
-    return [f"- First loss, {of}: {losses[0]:.4f}, the same for all within a relative {apart:.0e}."]
+    return [f"- {what}: {losses[0]:.4f}, the same for all within a relative {apart:.0e}."]
 
 
 def circumstances(records: Sequence[Record]) -> list[str]:
@@ -120,6 +121,10 @@ def rates(problem: Problem, record: Record) -> list[float]:
 def rate(problem: Problem, record: Record) -> float:
     """Median over the rounds."""
     return statistics.median(rates(problem, record))
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
 
 
 def _ratio(ours: Record, other: Record) -> str:

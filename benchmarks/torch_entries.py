@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from benchmarks import torch_images, torch_sequences
+from benchmarks import torch_generators, torch_images, torch_sequences
 from benchmarks.entries import Entry
-from benchmarks.torch_loop import Loop, Tensors, binarize, prepare
+from benchmarks.torch_loop import Loop, binarize, formatted, prepare, tensors
 
 NETWORKS = {
     "gated_pixelcnn": torch_images.GatedPixelCNN,
@@ -14,6 +14,7 @@ NETWORKS = {
     "transformer": torch_sequences.Transformer,
     "vq_vae": torch_images.VQVAE,
     "residual_vae": torch_images.ResidualVAE,
+    "unet": torch_generators.Diffusion,
 }
 
 
@@ -43,32 +44,20 @@ class PyTorch(Loop):
         if channels_last:
             self.network.to(memory_format=torch.channels_last)
         parameters = self.network.parameters()
-        data = self._tensors(problem.data())
+        self.turned = getattr(self.network, "turned", False)
+        data = tensors(problem.data(), self.turned)
         super().__init__(data, problem.batch_size, self._loss, parameters, fused, compiled)
 
     def first_loss(self, probe: tuple[np.ndarray, ...]) -> float:
         """Of the first weights; a VAE decodes the posterior's mean."""
         self.network.eval()
         with torch.no_grad():
-            loss = float(self.network(*self._formatted(self._tensors(probe))))
+            batch = tensors(probe, self.turned)
+            loss = float(self.network(*formatted(batch, self.format)))
         self.network.train()
         return loss
 
     def _loss(self, *batch: torch.Tensor) -> torch.Tensor:
         if self.binary:
             batch = (binarize(*batch),)
-        return self.network(*self._formatted(batch))
-
-    def _formatted(self, batch: Tensors) -> Tensors:
-        if batch[0].ndim != 4:
-            return batch
-        return tuple(x.contiguous(memory_format=self.format) for x in batch)
-
-    def _tensors(self, arrays: tuple[np.ndarray, ...]) -> Tensors:
-        """Images `[N, C, H, W]` in [0, 1], everything else as int64."""
-        if arrays[0].ndim != 4:
-            return tuple(torch.from_numpy(array.astype(np.int64)) for array in arrays)
-        (x,) = arrays
-        x = x[:, ::-1, ::-1] if self.network.turned else x
-        images = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
-        return (images.float() / 255 if images.dtype == torch.uint8 else images,)
+        return self.network(*formatted(batch, self.format))

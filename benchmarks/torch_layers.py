@@ -42,26 +42,40 @@ class Layers:
         module = nn.Conv2d(inputs, outputs, size, bias=bias, **options)
         return self._loaded(module, self._kernel(self.next(*size, inputs, outputs)))
 
-    def up(self, inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    def up(self, inputs: int, outputs: int, bias: bool = True) -> nn.ConvTranspose2d:
         """To twice the size, with a kernel of 4x4."""
-        module = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)
+        module = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
         return self._loaded(module, self._kernel(self.next(4, 4, outputs, inputs)))
 
     def norm(self, size: int) -> nn.LayerNorm:
         """Over the last axis."""
-        return self._loaded(nn.LayerNorm(size, eps=1e-5), self._weights.next([size], centre=1.0))
+        return self._scaled(nn.LayerNorm(size, eps=1e-5), size)
+
+    def group_norm(self, groups: int, size: int) -> nn.GroupNorm:
+        """Over the places and a group of channels, with Keras's epsilon."""
+        return self._scaled(nn.GroupNorm(groups, size, eps=1e-3), size)
+
+    def batch_norm(self, size: int) -> nn.BatchNorm2d:
+        """Over batch and places, with Keras's epsilon and decay, the rest of which is momentum."""
+        return self._scaled(nn.BatchNorm2d(size, eps=1e-3, momentum=0.01), size)
 
     def flattened(self, side: int, channels: int, outputs: int) -> nn.Linear:
         """A product with all numbers of an image that was flattened."""
         kernel = self._image(self.next(side * side * channels, outputs).T, side)
         return self._loaded(nn.Linear(side * side * channels, outputs), kernel)
 
-    def unflattened(self, inputs: int, side: int, channels: int) -> nn.Linear:
+    def unflattened(self, inputs: int, side: int, channels: int, bias: bool = True) -> nn.Linear:
         """A product that makes all numbers of an image."""
         outputs = side * side * channels
         kernel = self._image(self.next(inputs, outputs), side).T
-        bias = self._image(self.next(outputs)[np.newaxis], side)[0]
-        return _copied(nn.Linear(inputs, outputs), weight=kernel, bias=bias)
+        module = nn.Linear(inputs, outputs, bias)
+        if not bias:
+            return _copied(module, weight=kernel)
+        shift = self._image(self.next(outputs)[np.newaxis], side)[0]
+        return _copied(module, weight=kernel, bias=shift)
+
+    def _scaled(self, module: nn.Module, size: int):
+        return self._loaded(module, self._weights.next([size], centre=1.0))
 
     def _loaded(self, module: nn.Module, weight: np.ndarray):
         bias = {} if module.bias is None else {"bias": self.next(*module.bias.shape)}

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ class Loop:
 
     def turn(self) -> dict[str, float]:
         """One pass over the data."""
-        return one_pass(self.data, self.batch_size, self.loss, self.optimizer)
+        return one_pass(self.data, self.batch_size, partial(descend, self.loss, self.optimizer))
 
 
 class PyTorch(Loop):
@@ -98,25 +99,52 @@ def prepare(threads: int) -> None:
     torch.manual_seed(0)
 
 
-def one_pass(
-    data: Tensors, batch_size: int, loss_of: Loss, optimizer: torch.optim.Optimizer
-) -> dict[str, float]:
-    """Trains on every example once, in a new order."""
+def one_pass(data: Tensors, batch_size: int, step: Loss) -> dict[str, float]:
+    """Trains on every example once, in a new order; `step` takes a batch and returns its loss."""
     start = time.perf_counter()
-    losses = []
-    for batch in _batches(data, batch_size):
-        optimizer.zero_grad()
-        loss = loss_of(*batch)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.detach())
+    losses = [step(*batch) for batch in _batches(data, batch_size)]
     mean = float(torch.stack(losses).mean())
     return {"seconds": time.perf_counter() - start, "loss": mean}
+
+
+def descend(loss_of: Loss, optimizer: torch.optim.Optimizer, *batch: torch.Tensor) -> torch.Tensor:
+    """One step of the optimizer; the loss before it."""
+    optimizer.zero_grad()
+    loss = loss_of(*batch)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def tensors(arrays: Iterable[np.ndarray], turned: bool) -> Tensors:
+    """Images `[N, C, H, W]`, of 8 bits in [0, 1]; other integers as int64; floats as they are.
+
+    Args:
+        arrays: images `[N, H, W, C]`, or others.
+        turned: turns images by 180 degrees; see `Layers`.
+    """
+    return tuple(
+        _image_tensor(array, turned)
+        if array.ndim == 4
+        else torch.from_numpy(array if array.dtype.kind == "f" else array.astype(np.int64))
+        for array in arrays
+    )
+
+
+def formatted(batch: Tensors, memory: torch.memory_format) -> Tensors:
+    """Images in that format; everything else as it is."""
+    return tuple(x.contiguous(memory_format=memory) if x.ndim == 4 else x for x in batch)
 
 
 def binarize(grey: torch.Tensor) -> torch.Tensor:
     """A draw whose probabilities are the grey values."""
     return (torch.rand_like(grey) < grey).float()
+
+
+def _image_tensor(x: np.ndarray, turned: bool) -> torch.Tensor:
+    x = x[:, ::-1, ::-1] if turned else x
+    images = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
+    return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
 def _batches(data: Tensors, batch_size: int) -> Iterator[Tensors]:

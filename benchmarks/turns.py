@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-_START_SECONDS, _TURN_SECONDS, _STOP_SECONDS = 300.0, 120.0, 15.0
+_START_SECONDS, _TURN_SECONDS, _STOP_SECONDS = 600.0, 120.0, 15.0
 #: Below this many rounds a median says nothing.
 _FEWEST_ROUNDS = 3
 # Pools that libraries size for themselves, as many threads for everybody.

@@ -69,7 +69,9 @@ def describe(problem: VAEProblem, records: Sequence[Record]) -> list[str]:
         "",
         *report.verdicts(problem, own, BARS[problem.name]),
         report.compilation(own[0]) + f" Batch {BATCH}, Adam.",
-        *report.first_losses(own, "the negative ELBO on 64 images, at the posterior's mean"),
+        *report.first_losses(
+            own, "First loss, the negative ELBO on 64 images, at the posterior's mean"
+        ),
         *_peak_note(problem, peak),
         *report.circumstances(records),
     ]

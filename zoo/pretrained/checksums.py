@@ -30,5 +30,6 @@ CHECKSUMS: dict[str, str] = {
     "vae_20d.mnist": "26d68f74c8f3dc67ffd03495a585e254beb675d81b9d2770fdbdbeaa0f82d12c",
     "vae_2d.mnist": "669310718c52d98f9474b0ed658549f436d73d7fd5755a54d52fbb086ad41896",
     "vamp_vae.mnist": "828849cfacd638df4c6ba675a434dc4aee3b5d24421f2f00fab0298d9de41211",
+    "vq_vae.cars": "4dce1b6074b6cdd9684b47ef47d9234c3d64f77a019deaf7a6fc31c71388c454",
     "vq_vae.mnist": "34668cfc12fb2e18c5be2bf6c34bb6c4f56eda8c5ce7bb114f9c90f2a8ea384b",
 }
