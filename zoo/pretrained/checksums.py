@@ -8,6 +8,7 @@ CHECKSUMS: dict[str, str] = {
     "classifier.mnist": "6fd57ac173319a488d7b21f7dc802bcb31137504cc1743f13ec6fa9bc61fd309",
     "classifier.spoken_digits": "035031fb67cd802e432032392a8e32e43be1990988f44422dab512349954f230",
     "contractive_ae.mnist": "242ebc2e43989bbb43b18bb0137907e6ea5da4d2f051ce639729c95ff7c92c2f",
+    "conv_vae.mnist": "ba82eefbc6fa070b5fe7a35097664ca2fa63273e258bacfc784b8bc27939b675",
     "cvae.mnist": "afc665e4df554aaee794a08223d06417d4f1d871ec9f522d494d1b0384f52a26",
     "dae.mnist": "97f25dd645bf9417758a00bd02aec0b57dcd749088fe9d9de5b64c2884a4b7ee",
     "dae_2d.mnist": "f75bb18a2ed392be1521ca2bb21a4ca20ed855ee5f54068a99712bb9ba30ec8e",
