@@ -68,6 +68,36 @@ def test_the_context_scales_and_shifts():
         unet(context=None)(x, normal(2, 3))
 
 
+@pytest.mark.parametrize("part", ["scale", "shift"])
+def test_each_of_scale_and_shift_counts_alone(part):
+    made, x = unet(), normal(2, 8, 8, 2)
+    dense = [layer.given for layer in made._flatten_layers() if getattr(layer, "given", None)]
+    assert dense
+    for layer in dense:
+        keep = np.arange(layer.kernel.shape[1]) < layer.kernel.shape[1] // 2
+        layer.kernel.assign(layer.kernel * (keep if part == "scale" else ~keep))
+    a, b = made(x, normal(2, 3)), made(x, normal(2, 3, seed=1))
+    assert np.abs(a - b).max(axis=(1, 2, 3)).min() > 1e-4
+
+
+def test_what_is_kept_on_the_way_down_arrives_on_the_way_up():
+    made, x = unet(context=None), normal(1, 8, 8, 2)
+    # Nothing comes from below: the halving convolution is shut.
+    below = [layer for layer in made._flatten_layers() if getattr(layer, "strides", 0) == (2, 2)]
+    assert len(below) == 1
+    below[0].kernel.assign(tf.zeros_like(below[0].kernel))
+    # And nothing goes straight on: of a block on the way up, only the kept half counts.
+    for block in (layer for layers in made.up for layer in layers if hasattr(layer, "short")):
+        for kernel in (block.convs[0].kernel, block.short.kernel):
+            cut = kernel.shape[-2] - kernel.shape[-1]
+            own = np.arange(kernel.shape[-2]) >= max(cut, 0)
+            kernel.assign(kernel * own[:, np.newaxis])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = tf.reduce_sum(made(x) ** 2)
+    assert np.abs(tape.gradient(loss, x)).max() > 1e-6
+
+
 def test_it_learns_to_move_an_image():
     made, x = unet((8, 8, 1), None, filters=[8, 16]), normal(16, 8, 8, 1)
     wanted, optimizer = tf.roll(x, 3, axis=2), keras.optimizers.Adam(1e-2)
