@@ -71,7 +71,9 @@ def _plain(page: Page) -> None:
 
 def _title(model) -> str:
     title = model.config["title"]
-    return title.removesuffix(", on 8x8 digits").removesuffix(" on 8x8 handwritten digits")
+    for where in (" on 8x8 handwritten digits", " on 8x8 digits"):
+        title = title.removesuffix(where)
+    return title.rstrip(",")
 
 
 LESSON = Lesson("every variant of the models of digits, trained and measured alike", make)
