@@ -9,10 +9,10 @@ import tensorflow_probability as tfp
 import zoo
 from zoo import storing
 from zoo.data import points
-from zoo.distributions import DiscretizedNormal, IndependentNormal
+from zoo.distributions import DiscretizedNormal, IndependentBernoulli, IndependentNormal
 from zoo.errors import DataError, NotSupported
 from zoo.models import DDIM, Ancestral, Diffusion
-from zoo.networks import ContextMLP, OneHot
+from zoo.networks import MLP, ContextMLP, OneHot
 from zoo.noise import fold
 from zoo.objectives import CosineSchedule, Denoising, LinearSchedule
 from zoo.objectives.denoising import prior_kl, step_kl
@@ -330,6 +330,24 @@ def test_parts_that_do_not_fit(arguments, words):
             CosineSchedule(10),
             **{"sampler": DDIM(5), **arguments},
         )
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ((MLP([4]), DiscretizedNormal((3,), 4)), "MLP takes no context"),
+        ((ContextMLP([4]), IndependentBernoulli((3,))), "not IndependentBernoulli"),
+    ],
+)
+def test_networks_and_likelihoods_that_do_not_fit(parts, words):
+    with pytest.raises(ValueError, match=words):
+        Diffusion(*parts)
+
+
+@pytest.mark.parametrize("known", ["a", None, True, [0.5, 0, 0], [np.nan, 0, 1], [2, 0, 1]])
+def test_masks_that_are_none(known):
+    with pytest.raises(DataError, match="array of true and false"):
+        image_model().complete(np.zeros((2, 3), np.float32), known)
 
 
 def test_requests_that_cannot_be_met():

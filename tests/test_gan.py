@@ -8,7 +8,7 @@ import tensorflow as tf
 import zoo
 from zoo import storing
 from zoo.data import points
-from zoo.distributions import IndependentDeterministic, StandardNormal
+from zoo.distributions import IndependentDeterministic, IndependentNormal, StandardNormal
 from zoo.errors import DataError, NotSupported, TrainingError
 from zoo.models import GAN
 from zoo.networks import MLP, ConvDecoder, ConvEncoder, OneHot
@@ -21,15 +21,14 @@ SGD = keras.optimizers.SGD
 
 def gan(objective=None, shape=(2,), seed=0, **arguments) -> GAN:
     keras.utils.set_random_seed(seed)
-    model = GAN(
-        MLP([6], activation="tanh"),
-        MLP([5], activation="tanh"),
-        IndependentDeterministic(shape, activation="linear"),
-        StandardNormal(3),
-        arguments.pop("discriminator_optimizer", SGD(0.05)),
-        objective,
-        **arguments,
-    )
+    parts = {
+        "generator": MLP([6], activation="tanh"),
+        "discriminator": MLP([5], activation="tanh"),
+        "likelihood": IndependentDeterministic(shape, activation="linear"),
+        "prior": StandardNormal(3),
+        "discriminator_optimizer": SGD(0.05),
+    }
+    model = GAN(**{**parts, "objective": objective, **arguments})
     model.compile(SGD(0.1))
     model.ensure_built()
     return model
@@ -240,6 +239,11 @@ def test_the_ring_is_learned_a_little(tmp_path):
         ({"discriminator_steps": 0}, "whole number from 1"),
         ({"conditioning": "magic"}, "projection, concatenation"),
         ({"discriminator_optimizer": "adam"}, "discriminator's optimizer is 'adam'"),
+        ({"discriminator_steps": True}, "whole number from 1"),
+        ({"spectral_norm": "no"}, "true or false, not 'no'"),
+        ({"prior": None}, "prior is None"),
+        ({"likelihood": IndependentNormal((2,))}, "IndependentDeterministic"),
+        ({"generator": None}, "the generator is None"),
     ],
 )
 def test_parts_that_are_none(changes, words):

@@ -102,7 +102,18 @@ def test_each_example_is_corrupted_anew_in_each_step():
     assert len(np.unique(np.concatenate([one, two]))) == 8
 
 
+def test_whole_numbers_are_images_too():
+    model, x = restorer(), (images() > 0.5).astype(int)
+    model.compile("sgd")
+    assert np.isfinite(model.fit(x, batch_size=3, verbose=0).history["loss"]).all()
+
+
 def test_what_does_not_fit_is_said():
+    for wrong in (None, 3, GaussianCorruption):
+        with pytest.raises(ValueError, match="none such as GaussianCorruption"):
+            Restorer(Same(), IndependentDeterministic(EVENT), wrong)
+    with pytest.raises(ValueError, match="levels are numbers"):
+        GaussianCorruption("a")
     with pytest.raises(ValueError, match="SparseCode is an objective over ReconstructionTerms"):
         Restorer(Same(), IndependentDeterministic(EVENT), GaussianCorruption(0.1), SparseCode(0.1))
     with pytest.raises(ValueError, match="the network is 'unet'"):

@@ -284,3 +284,17 @@ def test_measures_are_those_of_the_whole_set():
     assert perplexity > 2 and found["perplexity"].value == pytest.approx(perplexity)
     assert found["codes_used"].value == len(shares) and found["bits"].value == 8
     json.dumps({name: result.record() for name, result in found.items()})
+
+
+@pytest.mark.parametrize(
+    ("codes", "words"),
+    [
+        (np.full((1, 2, 2), 8), "codes 0 to 7, not 8 to 8"),
+        (np.full((1, 2, 2), -1), "codes 0 to 7, not -1 to -1"),
+        (np.zeros((1, 2, 2)), "as integers"),
+        (np.zeros((1, 2, 3), int), "shape"),
+    ],
+)
+def test_codes_that_are_none(codes, words):
+    with pytest.raises(DataError, match=words):
+        vq_vae("ema").decode_codes(codes)

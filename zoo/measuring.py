@@ -141,11 +141,46 @@ def check(model, section: Mapping[str, Any]) -> None:
                 f"evaluation has no key {key!r}; valid keys: {', '.join(valid)}",
                 ("evaluation", key),
             )
+    _check_values(section)
     for name in section.get("baselines", []):
         if name not in COMPARISONS:
             raise ConfigError(
                 f"no baseline {name!r}; valid: {', '.join(COMPARISONS)}",
                 ("evaluation", "baselines"),
+            )
+
+
+def _check_values(section: Mapping[str, Any]) -> None:
+    """Raises a ConfigError for a value that would be found wrong only after training."""
+    asked = section.get("samples", {})
+    valid = [p for p in inspect.signature(sampled).parameters if p not in ("model", "config")]
+    for key in asked:
+        if key not in valid:
+            raise ConfigError(
+                f"evaluation.samples has no key {key!r}; valid keys: {', '.join(valid)}",
+                ("evaluation", "samples", key),
+            )
+    judges = {("judge",): section.get("judge"), ("samples", "eyes"): asked.get("eyes")}
+    for path, judge in judges.items():
+        if judge is not None and not catalogue.is_pretrained(str(judge)):
+            raise ConfigError(
+                f"{judge!r} is no trained entry that could judge", ("evaluation", *path)
+            )
+    levels = section.get("levels", [])
+    if not isinstance(levels, list) or not all(
+        isinstance(v, int | float) and 0 <= v < math.inf for v in levels
+    ):
+        raise ConfigError(
+            f"levels are a list of numbers from 0, not {levels!r}", ("evaluation", "levels")
+        )
+    counts = {
+        ("num_samples",): section.get("num_samples"),
+        ("samples", "count"): asked.get("count"),
+    }
+    for path, count in counts.items():
+        if count is not None and (type(count) is not int or count < 1):
+            raise ConfigError(
+                f"{path[-1]} is a whole number from 1, not {count!r}", ("evaluation", *path)
             )
 
 

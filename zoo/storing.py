@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import configuration, plain_yaml, registration
 from zoo.backend import require_tensorflow
 from zoo.configuration import Config
-from zoo.errors import ConfigError, NotSupported, WeightsError
+from zoo.errors import ConfigError, NotSupported, WeightsError, ZooError
 from zoo.files import CARD, CHECKSUM, CONFIG, WEIGHTS, check_room, new_folder, reason
 from zoo.registration import TYPE
 
@@ -85,7 +85,12 @@ def built(section: Any) -> "GenerativeModel":
         model = registration.build(section, ("model",))
         if not isinstance(model, GenerativeModel | CountedModel):
             raise ConfigError(f"model: {section[TYPE]} is a part, not a model", ("model", TYPE))
-        model.ensure_built()
+        try:
+            model.ensure_built()
+        except ZooError:
+            raise
+        except ValueError as error:
+            raise ConfigError(str(error).splitlines()[0], ("model",)) from error
     return model
 
 

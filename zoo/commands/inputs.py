@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zoo.commands.command import say
 from zoo.errors import DataError, ZooError
-from zoo.files import reason, refuse_existing
+from zoo.files import refuse_existing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,21 +141,16 @@ def read_images(files: Iterable[str], model) -> "np.ndarray":
         DataError: a file that is no image, or cannot be read.
     """
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
+    from zoo.data.folder import open_image
     from zoo.pictures.grids import from_display, require_images
 
     require_images(model)
     height, width, channels = model.event_shape
     images = []
     for file in files:
-        try:
-            with Image.open(file) as opened:
-                image = ImageOps.exif_transpose(opened).convert("L" if channels == 1 else "RGB")
-        except Image.DecompressionBombError as error:
-            raise DataError(f"{file} is too large an image") from error
-        except OSError as error:
-            raise DataError(f"cannot read the image {file}: {reason(error)}") from error
+        image = open_image(Path(file)).convert("L" if channels == 1 else "RGB")
         if image.size != (width, height):
             say(f"{file}: {image.width} x {image.height} pixels, made {width} x {height}")
             image = ImageOps.fit(image, (width, height))

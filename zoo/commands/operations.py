@@ -16,7 +16,6 @@ from zoo.commands.inputs import (
     add_common,
     add_inputs,
     at_least,
-    chosen,
     data_set,
     output,
     read_images,
@@ -93,8 +92,8 @@ def _reconstruct_arguments(parser: argparse.ArgumentParser) -> None:
 def _write_reconstructions(model, args: argparse.Namespace, path: Path) -> None:
     from zoo.pictures.images import reconstruct
 
-    x, _ = chosen(model, args, range(args.n))
-    images = reconstruct(model, x, mean=args.mean, seed=args.seed or 0)
+    x, y = pictures.labelled(model, args, range(args.n))
+    images = reconstruct(model, x, y=y, mean=args.mean, seed=args.seed or 0)
     write_numbers(path, originals=x, reconstructions=images)
 
 
@@ -207,7 +206,8 @@ def _encode(args: argparse.Namespace) -> None:
     write_numbers(path, **arrays)
     if args.split == "train":
         say("the training split is shuffled, and codes of its last, broken batch are left out")
-    say(f"{len(mean)} codes of {mean.shape[1]} numbers: {', '.join(arrays)}")
+    size = " x ".join(map(str, mean.shape[1:]))
+    say(f"{len(mean)} codes of {size} numbers: {', '.join(arrays)}")
     print(path)
 
 

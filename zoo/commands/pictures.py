@@ -67,8 +67,10 @@ def traversal_base(model, args: argparse.Namespace, data) -> tuple[Any, str]:
 def reconstructions(model, args: argparse.Namespace) -> "Figure":
     from zoo import pictures
 
-    x, data = chosen(model, args, range(args.n or 20))
-    return pictures.reconstructions(model, x, data=data, **_look(args, mean=True))
+    first = range(args.n or 20)
+    x, y = labelled(model, args, first)
+    _, data = chosen(model, args, first)
+    return pictures.reconstructions(model, x, y=y, data=data, **_look(args, mean=True))
 
 
 def several(model, args: argparse.Namespace) -> "Figure":

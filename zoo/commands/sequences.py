@@ -32,7 +32,9 @@ def refuse_options(args: argparse.Namespace) -> None:
 
 
 def is_sequence(model) -> bool:
-    return len(model.event_shape) == 1
+    from zoo.models import Autoregressive, NGram
+
+    return isinstance(model, Autoregressive | NGram) and len(model.event_shape) == 1
 
 
 def vocabulary(model):

@@ -30,6 +30,8 @@ class Corruption:
 
     def __init__(self, low: float, high: float | None = None):
         high = low if high is None else high
+        if not all(isinstance(v, int | float) for v in (low, high)):
+            raise ValueError(f"levels are numbers, not {low!r} and {high!r}")
         if not 0 <= low <= high <= self.largest or math.isinf(high):
             raise ValueError(
                 f"levels are 0 <= low <= high <= {self.largest:g}, not {low} and {high}"
@@ -52,6 +54,12 @@ class Corruption:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Corruption":
         return cls(**config)
+
+
+def check_corruption(corruption: Any) -> None:
+    """Raises ValueError unless it is one."""
+    if not isinstance(corruption, Corruption):
+        raise ValueError(f"the corruption is {corruption!r}, and none such as GaussianCorruption")
 
 
 @register

@@ -138,7 +138,7 @@ def _read(
     files: list[_File], name: str, image_size: int | None, channels: int | None
 ) -> np.ndarray:
     """All images, `uint8 [N, H, W, C]`."""
-    opened = [_open(f.path) for f in files]
+    opened = [open_image(f.path) for f in files]
     if channels is None:
         channels = 1 if all(image.mode in ("1", "L") for image in opened) else 3
     if image_size is not None:
@@ -154,7 +154,7 @@ def _read(
     return x if channels == 3 else x[..., None]
 
 
-def _open(path: Path) -> Image.Image:
+def open_image(path: Path) -> Image.Image:
     """A decoded image, turned as its camera said, transparent parts on black."""
     try:
         with Image.open(path) as image:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from zoo.data.corruptions import check_corruption
 from zoo.models.latent import LatentModel
 from zoo.noise import Seed, fold
 from zoo.numerics import mean_event, sum_event
@@ -64,6 +65,8 @@ class Autoencoder(LatentModel):
             seed=seed,
             **kwargs,
         )
+        if corruption is not None:
+            check_corruption(corruption)
         self.corruption = corruption
 
     def terms(self, x, y=None, training=False, seed=None) -> ReconstructionTerms:

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import DataError, NotSupported
-from zoo.models.base import as_key, check_count
+from zoo.models.base import as_key, as_mask, check_count
 from zoo.models.conditional import ConditionalModel
 from zoo.models.generation import Drawn, generate
 from zoo.models.parts import build_part
@@ -206,12 +206,7 @@ class Autoregressive(ConditionalModel):
         return self._filled(x, known, y, seed, temperature, top_k).x
 
     def _mask(self, known) -> np.ndarray:
-        try:
-            known = np.broadcast_to(np.asarray(known, bool), self.event_shape)
-        except ValueError:
-            raise DataError(
-                f"known is a mask of shape {list(self.event_shape)}, not {list(np.shape(known))}"
-            ) from None
+        known = as_mask(known, self.event_shape)
         if not self.network.per_element and (known.all(-1) != known.any(-1)).any():
             raise DataError("a pixel is drawn whole: all its channels are known, or none")
         return known

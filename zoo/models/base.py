@@ -331,6 +331,27 @@ def check_count(n: int | float | tf.Tensor) -> None:
         raise DataError(f"a number of samples is a whole number from 1, not {n}")
 
 
+def as_mask(known, event_shape: tuple[int, ...]) -> np.ndarray:
+    """`known` as bool `[*event]`.
+
+    Raises:
+        DataError: other values than true and false, or another shape.
+    """
+    mask = np.asarray(known)
+    try:
+        right = mask.dtype == bool or bool(np.isin(mask, (0, 1)).all())
+    except TypeError:
+        right = False
+    if not right or mask.ndim == 0:
+        raise DataError("known is a mask, an array of true and false")
+    try:
+        return np.broadcast_to(mask.astype(bool), event_shape)
+    except ValueError:
+        raise DataError(
+            f"known is a mask of shape {list(event_shape)}, not {list(mask.shape)}"
+        ) from None
+
+
 def require_hooks(trainer: type) -> None:
     """Raises NotSupported if `trainer` lacks the private methods that several workers need."""
     missing = [name for name in _HOOKS if not callable(getattr(trainer, name, None))]

@@ -1,5 +1,6 @@
 """Denoising diffusion models."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,8 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.distributions.discretized_logistic import nearest_level, to_line
+from zoo.distributions.discretized_normal import DiscretizedNormal
+from zoo.distributions.normal import IndependentNormal
 from zoo.errors import DataError, NotSupported
-from zoo.models.base import as_key, check_count
+from zoo.models.base import as_key, as_mask, check_count
 from zoo.models.conditional import ConditionalModel
 from zoo.models.samplers import DDIM, Sampler
 from zoo.networks.embedding import time_features
@@ -81,6 +84,16 @@ class Diffusion(ConditionalModel):
         for name, part in {"network": network, "likelihood": likelihood}.items():
             if not isinstance(part, keras.Layer):
                 raise ValueError(f"the {name} is {part!r}, not a layer")
+        if "context" not in inspect.signature(network.call).parameters:
+            raise ValueError(
+                f"the network takes an image and a context, as UNet and ContextMLP do, and "
+                f"{type(network).__name__} takes no context"
+            )
+        if not isinstance(likelihood, DiscretizedNormal | IndependentNormal):
+            raise ValueError(
+                "a diffusion's likelihood is DiscretizedNormal or IndependentNormal, not "
+                f"{type(likelihood).__name__}"
+            )
         if not isinstance(time_size, int) or time_size < 2 or time_size % 2:
             raise ValueError(f"time_size is an even number from 2, not {time_size!r}")
         if not 0 <= drop_condition < 1 or (drop_condition and condition is None):
@@ -287,13 +300,7 @@ class Diffusion(ConditionalModel):
         """
         if tf.executing_eagerly():
             self.check(x)
-            try:
-                known = np.broadcast_to(np.asarray(known, bool), self.event_shape)
-            except ValueError:
-                raise DataError(
-                    f"known is a mask of shape {list(self.event_shape)}, not "
-                    f"{list(np.shape(known))}"
-                ) from None
+            known = as_mask(known, self.event_shape)
         # The last step puts what is known in its place without noise.
         return self._drawn(tf.cast(x, tf.float32), known, y, seed, False, sampler, guidance)
 

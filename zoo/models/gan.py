@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from zoo.distributions.deterministic import IndependentDeterministic
+from zoo.distributions.priors import Prior
 from zoo.errors import DataError
 from zoo.models.decoding import DecoderModel
 from zoo.models.parts import build_part
@@ -74,9 +76,21 @@ class GAN(TwoPlayers, DecoderModel):
         seed: int = 0,
         **kwargs,
     ):
-        if not isinstance(discriminator, keras.Layer):
-            raise ValueError(f"the discriminator is {discriminator!r}, not a layer")
-        if not isinstance(discriminator_steps, int) or discriminator_steps < 1:
+        for name, part in {"generator": generator, "discriminator": discriminator}.items():
+            if not isinstance(part, keras.Layer):
+                raise ValueError(f"the {name} is {part!r}, not a layer")
+        if not isinstance(prior, Prior):
+            raise ValueError(
+                f"a GAN's prior is {prior!r}, and no distribution layer such as StandardNormal"
+            )
+        if not isinstance(likelihood, IndependentDeterministic):
+            raise ValueError(
+                "a GAN's likelihood is IndependentDeterministic: its generator says all of an "
+                f"example, not {type(likelihood).__name__}"
+            )
+        if not isinstance(spectral_norm, bool):
+            raise ValueError(f"spectral_norm is true or false, not {spectral_norm!r}")
+        if type(discriminator_steps) is not int or discriminator_steps < 1:
             raise ValueError(
                 f"discriminator_steps is a whole number from 1, not {discriminator_steps!r}"
             )
@@ -88,7 +102,7 @@ class GAN(TwoPlayers, DecoderModel):
             likelihood,
             prior,
             objective,
-            getattr(prior, "size", 0),
+            prior.size,
             condition,
             condition_shape,
             seed,

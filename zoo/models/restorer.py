@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from zoo.data.corruptions import check_corruption
 from zoo.models.base import GenerativeModel
 from zoo.models.parts import build_part
 from zoo.noise import fold
@@ -39,6 +40,7 @@ class Restorer(GenerativeModel):
         for name, part in {"network": network, "likelihood": likelihood}.items():
             if not isinstance(part, keras.Layer):
                 raise ValueError(f"the {name} is {part!r}, not a layer")
+        check_corruption(corruption)
         objective = SquaredError() if objective is None else objective
         check_fits(objective, type(self))
         super().__init__(likelihood.event_shape, seed, **kwargs)
@@ -52,8 +54,8 @@ class Restorer(GenerativeModel):
         self.built = True
 
     def terms(self, x, y=None, training=False, seed=None) -> RestorationTerms:
-        corrupted = self.corruption(self.likelihood.to_network(x), fold(seed, "corrupt"))
-        error = x - self._restored(corrupted, training)
+        clean = self.likelihood.to_network(x)
+        error = clean - self._restored(self.corruption(clean, fold(seed, "corrupt")), training)
         return RestorationTerms(mean_event(tf.square(error)))
 
     def _restored(self, x, training: bool = False) -> tf.Tensor:

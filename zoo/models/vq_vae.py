@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.errors import NotSupported
+from zoo.errors import DataError, NotSupported
 from zoo.models.base import GenerativeModel
 from zoo.models.parts import build_part
 from zoo.noise import Seed
@@ -118,8 +118,26 @@ class VQVAE(GenerativeModel):
         )
 
     def decode_codes(self, indices) -> tfd.Distribution:
-        """A distribution over images, batch `[...]`, of `indices` `int32 [..., h, w]`."""
+        """A distribution over images, batch `[...]`, of `indices` `int32 [..., h, w]`.
+
+        Raises:
+            DataError: another shape, or numbers that are no codes.
+        """
+        if tf.executing_eagerly():
+            self._check_codes(np.asarray(indices))
         return self.decode(self.quantizer.lookup(indices))
+
+    def _check_codes(self, indices: np.ndarray) -> None:
+        size, book = self.latent_shape[:-1], self.quantizer.codes
+        if indices.shape[-len(size) :] != tuple(size) or indices.dtype.kind not in "iu":
+            raise DataError(
+                f"{self.name} takes codes as integers of shape [..., {', '.join(map(str, size))}], "
+                f"not {indices.dtype} of shape {list(indices.shape)}"
+            )
+        if indices.size and (indices.min() < 0 or indices.max() >= book):
+            raise DataError(
+                f"{self.name} has the codes 0 to {book - 1}, not {indices.min()} to {indices.max()}"
+            )
 
     def _features(self, x: tf.Tensor, training: bool) -> tf.Tensor:
         """z, `[B, h, w, D]`, of `x` as networks take it."""

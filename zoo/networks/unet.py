@@ -53,10 +53,16 @@ class UNet(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if not filters or blocks < 1 or any(n % groups for n in filters):
+        whole = isinstance(filters, list | tuple) and all(
+            type(n) is int and n > 0 for n in (*filters, blocks, groups)
+        )
+        if not whole or not filters or any(n % groups for n in filters):
             raise ValueError(
-                "UNet takes filters that are multiples of its groups, and 1 block or more"
+                f"UNet takes a list of filters that are multiples of its {groups!r} groups, and 1 "
+                f"block or more, not filters {filters!r} and {blocks!r} blocks"
             )
+        if outputs is not None and (type(outputs) is not int or outputs < 1):
+            raise ValueError(f"outputs is a whole number from 1, not {outputs!r}")
         self.filters, self.blocks, self.groups = tuple(filters), blocks, groups
         self.attention, self.outputs = attention, outputs
         self.embed: list[keras.layers.Dense] = []

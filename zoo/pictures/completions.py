@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from zoo.errors import NotSupported, ZooError
+from zoo.networks.causal import CausalNetwork
 from zoo.pictures import codes
 from zoo.pictures.grids import image_grid, require_images, to_display
 from zoo.pictures.style import sentence
@@ -13,15 +14,20 @@ _UNKNOWN = 0.5
 
 
 def kept(model, share: float) -> np.ndarray:
-    """A mask `[*event]` of the rows of an image that the model draws first, `share` of them.
+    """A mask `[*event]` of the rows of an image that the model draws first, `share` of them: the
+    upper ones where it draws all at once.
 
     Raises:
-        NotSupported: the model does not draw row by row.
+        NotSupported: no model of images, or none that completes.
     """
+    if not model.can("complete"):
+        raise NotSupported(f"{type(model).__name__} does not complete what was cut off")
+    require_images(model)
     height, width, channels = model.event_shape
-    network = getattr(model, "network", None)
-    if network is None or not model.can("complete"):
-        raise NotSupported(f"{model.name} does not complete: it is not autoregressive")
+    network = model.network
+    if not isinstance(network, CausalNetwork):
+        upper = np.arange(height) < max(1, round(share * height))
+        return np.broadcast_to(upper[:, np.newaxis, np.newaxis], model.event_shape)
     places = network.order[: max(1, round(share * height)) * width * channels // network.step_size]
     known = np.zeros(height * width * channels // network.step_size, bool)
     known[places] = True

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from zoo.errors import DataError, NotSupported, ZooError
 from zoo.pictures import codes
 from zoo.pictures.grids import image_grid, require_images, rows_of, square, to_display
+from zoo.pictures.planes import plane_of_points
 from zoo.pictures.style import sentence
 
 
@@ -31,7 +32,8 @@ def samples(
     name: str | None = None,
     label: int | None = None,
 ) -> Figure:
-    """n images from the model, in a square, or in a row for each class.
+    """n images from the model, in a square, or in a row for each class; of points in the plane,
+    where they lie.
 
     Args:
         model: with `sample`.
@@ -41,8 +43,11 @@ def samples(
         seed: of the draws.
         name: of the model, for the caption.
     """
-    require_images(model, n)
     y = asked(model, n, label)
+    if tuple(model.event_shape) == (2,):
+        points = np.concatenate(list(draw_samples(model, n, mean, seed, y)))
+        return plane_of_points(points, "Samples", sentence(name or model.name, f"seed {seed}"))
+    require_images(model, n)
     images = to_display(np.concatenate(list(draw_samples(model, n, mean, seed, y))), model)
     classes = [] if y is None or label is not None else sorted(set(y.tolist()))
     return image_grid(
@@ -111,7 +116,13 @@ def has_means(model) -> bool:
 
 
 def reconstruct(
-    model, x: np.ndarray, *, num_samples: int | None = None, mean: bool = True, seed: int = 0
+    model,
+    x: np.ndarray,
+    *,
+    y: np.ndarray | None = None,
+    num_samples: int | None = None,
+    mean: bool = True,
+    seed: int = 0,
 ) -> np.ndarray:
     """`model.reconstruct` of any number of images, in bounded memory: `[(L,) N, *event]`."""
     options = _taken(
@@ -122,6 +133,7 @@ def reconstruct(
     chunks = codes.in_chunks(
         lambda start, count, key: model.reconstruct(
             x[start : start + count],
+            None if y is None else y[start : start + count],
             **options,
             **_taken(model.reconstruct, {"seed": key}, without={"seed": key}),
         ),
@@ -136,6 +148,7 @@ def reconstructions(
     model,
     x: np.ndarray,
     *,
+    y: np.ndarray | None = None,
     mean: bool = True,
     seed: int = 0,
     columns: int = 10,
@@ -147,6 +160,7 @@ def reconstructions(
     Args:
         model: with `reconstruct`.
         x: `[N, H, W, C]`, in the model's data values.
+        y: the condition of each, where the model has one.
         mean: show E[x|z]; otherwise a draw from p(x|z).
         seed: of the draws.
         columns: images in a row.
@@ -158,7 +172,7 @@ def reconstructions(
     columns = min(columns, len(x))
     pairs = [
         rows_of(to_display(i, model), columns)
-        for i in (x, reconstruct(model, x, mean=mean, seed=seed))
+        for i in (x, reconstruct(model, x, y=y, mean=mean, seed=seed))
     ]
     images = np.stack(pairs, axis=1).reshape(-1, *pairs[0].shape[1:])
     return image_grid(
@@ -218,7 +232,17 @@ def interpolate(
     `[R, *event]`: `[R, steps, *event]`."""
     if len(start) != len(end):
         raise ZooError(f"images come in pairs: {len(start)} to start from, {len(end)} to end at")
+    if getattr(model, "condition", None) is not None:
+        raise NotSupported(
+            f"{model.name} is conditional: encode both ends with their y, and decode what lies "
+            "between with another, in Python"
+        )
     ends = [model.encode(x).mean().numpy() for x in (start, end)]
+    if ends[0].ndim != 2:
+        raise NotSupported(
+            f"codes of shape {list(ends[0].shape[1:])} are no vectors: {model.name} has no line "
+            "between two of them"
+        )
     return codes.decode_images(model, codes.between(*ends, steps), mean, seed)
 
 

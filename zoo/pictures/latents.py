@@ -63,7 +63,8 @@ def scatter(
 ) -> Figure:
     """Where the images of a data set fall: means of q(z|x), coloured by label.
 
-    Of more than two latents, the two with the largest KL are shown.
+    Of more than two latents, the two with the largest KL are shown, or without a prior, with the
+    largest deviation.
 
     Args:
         model: with `encode`, and at least two latents.
@@ -75,8 +76,13 @@ def scatter(
     mean, stddev, labels = codes.encode_set(model, data, limit)
     if mean.shape[1] < 2:
         raise NotSupported(f"a scatter needs two latents, {model.name} has {mean.shape[1]}")
-    kl = codes.latent_kl(mean, stddev, _prior(model))
-    first, second = np.sort(np.argsort(-kl, kind="stable")[:2])
+    if mean.ndim != 2:
+        raise NotSupported(f"codes of shape {list(mean.shape[1:])} are no points in a plane")
+    # An autoencoder has no prior to measure a KL to.
+    has_prior = getattr(model, "prior", None) is not None
+    found = codes.latent_kl(mean, stddev, _prior(model)) if has_prior else mean.std(axis=0)
+    what, unit = ("KL", " nats") if has_prior else ("deviation", "")
+    first, second = np.sort(np.argsort(-found, kind="stable")[:2])
     many = mean.shape[1] > 2
     figure, axes = style.framed(
         5.2,
@@ -85,15 +91,17 @@ def scatter(
         sentence(
             name or model.name,
             _described(data, len(mean)),
-            "means of q(z|x)",
-            f"the 2 of {mean.shape[1]} latents with the largest KL" if many else None,
+            "means of q(z|x)" if has_prior else "codes",
+            f"the 2 of {mean.shape[1]} latents with the largest {what}" if many else None,
             "no labels" if labels is None else "coloured by label",
         ),
         left=0.7,
         bottom=0.6,
         right=0.9,
     )
-    names = [f"z{d + 1}" + (f"   (KL {kl[d]:.2f} nats)" if many else "") for d in (first, second)]
+    names = [
+        f"z{d + 1}" + (f"   ({what} {found[d]:.2f}{unit})" if many else "") for d in (first, second)
+    ]
     style.plotted(axes, *names)
     _points(figure, axes, mean[:, [first, second]], _one_factor(labels, factor))
     axes.set_aspect("equal", adjustable="datalim")

@@ -42,6 +42,15 @@ def lattice(reach: float, count: int) -> np.ndarray:
     return np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2).astype(np.float32)
 
 
+def plane_of_points(points: np.ndarray, title: str, caption: str) -> Figure:
+    """Points `[N, 2]` where they lie."""
+    figure, axes = style.framed(4.5, 4.5, title, caption, left=0.6, bottom=0.5)
+    axes.scatter(*points.T, s=6, lw=0, color=style.COLOURS[0])
+    style.plotted(axes, "x1", "x2")
+    axes.set_aspect("equal", adjustable="datalim")
+    return figure
+
+
 def planes(
     rows: Sequence[Sequence[Plane]], title: str, caption: str, reach: float, labels: Sequence[str]
 ) -> Figure:
