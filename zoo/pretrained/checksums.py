@@ -25,6 +25,7 @@ CHECKSUMS: dict[str, str] = {
     "sparse_ae.mnist": "3c36cbaaedfbec4feab3de9beb7856eb0fea0ba95eba1cf5e7c354a339cbd52c",
     "tc_vae.shapes": "de5318a49133ff4e0ee72840318fe7de28b636dbf086d4ead528d365b8a59148",
     "transformer.shakespeare": "989134a116cb211ed443dd950302149157239fbd4622db4233ce12110515b3a4",
+    "unet.mnist": "157188e83229224c114effca7b7ae2fa89d735a0455c3ab85c0726cf4085b0c2",
     "vae.digits": "03bdac6aaf2b0d2337690830e4e3b7143b192be70d99c96be528bbd84dfdc3c1",
     "vae.mnist": "2bfbebdfbebd7af93ed37f3be6ab337a0a647d80611f2ef2e6ada4920a796fdd",
     "vae.toy": "45c8639a470865221680c0c917d33843df79bdfd8db47b419f2673563168380b",
