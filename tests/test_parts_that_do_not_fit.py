@@ -36,7 +36,7 @@ def _vae(posterior=None, **parts):
         ({"posterior": zd.VectorDeterministic(3)}, "has no density, so there is no bound"),
         (
             {"objective": zo.SquaredError()},
-            "SquaredError is an objective over ReconstructionTerms, and VAE makes VariationalTerms",
+            "SquaredError is an objective over RestorationTerms, and VAE makes VariationalTerms",
         ),
     ],
 )

@@ -111,9 +111,9 @@ def test_colour_stays_colour_and_what_is_missing_stays_white():
 
 
 def test_what_is_no_image_is_refused():
-    points = tiny(likelihood=IndependentNormal([2]))
-    with pytest.raises(NotSupported, match=r"\[2\]"):
-        pictures.samples(points, 4)
+    triples = tiny(likelihood=IndependentNormal([3]))
+    with pytest.raises(NotSupported, match=r"\[3\]"):
+        pictures.samples(triples, 4)
 
 
 def test_too_many_images_are_refused_before_any_is_made(model, monkeypatch):

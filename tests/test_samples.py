@@ -77,6 +77,6 @@ def test_samples_are_means_if_asked_and_repeat():
 
 def test_a_config_says_what_looks_at_samples():
     config = {"data": {"name": "points", "valid": 0}, "training": {}}
-    found = measuring._sampled(Fake(), config, eyes=None, count=500)
+    found = measuring.sampled(Fake(), config, eyes=None, count=500)
     assert found["frechet_floor"].value > 0 and found["modes"].value >= 6
     assert found["frechet"].data["samples"] == "draws" and found["frechet"].data["eyes"] == "none"

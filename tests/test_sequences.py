@@ -235,7 +235,7 @@ def test_text_is_drawn_on_the_screen_or_into_a_file(counted, tmp_path, capsys):
         (["sample", "DIR", "--out", "a.png"], "must end in .txt or .npz"),
         (["sample", "DIR", "--top-k", "99"], "top_k"),
         (["sample", "vae.digits", "--prompt", "a"], "no model of text"),
-        (["complete", "vae.digits"], "not autoregressive"),
+        (["complete", "vae.digits"], "does not complete"),
     ],
 )
 def test_bad_requests_are_one_line(counted, tmp_path, monkeypatch, capsys, arguments, message):

@@ -45,6 +45,8 @@ class GenerativeModel(MadeOfParts, keras.Model):
 
     #: kind of number that `log_prob` returns: "exact", "importance" or "elbo"; None without one.
     likelihood_kind: str | None = None
+    #: distribution layer of x, which says what values x can have; None: any.
+    likelihood: keras.Layer | None = None
     #: keys of `terms(...).metrics()`, in the order in which a fault is looked for.
     metric_names: tuple[str, ...] = ()
 
@@ -66,7 +68,7 @@ class GenerativeModel(MadeOfParts, keras.Model):
 
     def check_values(self, x: np.ndarray) -> None:
         """Raises DataError if `x` has values that the model gives no probability."""
-        if fault := self.likelihood.support.violation(x):
+        if self.likelihood is not None and (fault := self.likelihood.support.violation(x)):
             raise DataError(fault)
 
     def can(self, name: str) -> bool:
