@@ -12,6 +12,7 @@ CHECKSUMS: dict[str, str] = {
     "cvae.mnist": "afc665e4df554aaee794a08223d06417d4f1d871ec9f522d494d1b0384f52a26",
     "dae.mnist": "97f25dd645bf9417758a00bd02aec0b57dcd749088fe9d9de5b64c2884a4b7ee",
     "dae_2d.mnist": "f75bb18a2ed392be1521ca2bb21a4ca20ed855ee5f54068a99712bb9ba30ec8e",
+    "ddpm.digits": "61c9b861364f94d9cee41b73b798d74a101da8e9b9c0d08b035da4e372312734",
     "ddpm.points": "dd26c16f2f6987bcb5c0c5eaa4ffee3f0bcf44b36da80f834cf1804a2ae250e9",
     "factor_vae.shapes": "a77106e91953a49f15984960ba8fd88b6caba6f599404cf789b18609f7c9d36b",
     "flow_vae.mnist": "5bf31e24c28f0eac1b38c644bfef5b61117ee34e7c8ee1fd02de785c48a9e5ec",
