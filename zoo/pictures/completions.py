@@ -91,7 +91,7 @@ def completions(
         sentence(
             name or model.name,
             data,
-            f"{share:.0%} of the rows are given, the rest are draws from p(x|what is given)",
+            f"{share:.0%} of the rows are given, the rest is drawn to go with them",
             f"seed {seed}",
         ),
         column_labels=["original", "given", *(str(i + 1) for i in range(n))],
