@@ -78,7 +78,7 @@ def evaluate_restorer(
 
 
 def _restoration(model, images, levels, source: str, seed: int) -> dict[str, Result]:
-    """ "psnr.LEVEL" of clean images, made noisy and restored."""
+    """The mean PSNR at each level, of clean images that are made noisy and restored."""
     results = {}
     for level, noisy in corrupted(model, images, levels, seed).items():
         cleaned = np.clip(restored(model, noisy), 0, 1)

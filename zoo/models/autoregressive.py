@@ -9,10 +9,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import DataError, NotSupported
-from zoo.models.base import as_key, as_mask, check_count
 from zoo.models.conditional import ConditionalModel
 from zoo.models.generation import Drawn, generate
 from zoo.models.parts import build_part
+from zoo.models.requests import as_key, as_mask, check_count
 from zoo.networks.causal import CausalNetwork
 from zoo.noise import Seed, fold
 from zoo.objectives.base import check_fits

@@ -15,7 +15,7 @@ from zoo.errors import DataError, NotSupported, TrainingError
 from zoo.models.averaging import WeightAverage
 from zoo.models.finite import FiniteGuard
 from zoo.models.parts import MadeOfParts
-from zoo.noise import Seed, fold
+from zoo.noise import fold
 
 # Data that Keras cuts into batches itself; anything else brings its own batches.
 _ARRAYS = (np.ndarray, tf.Tensor, list, tuple)
@@ -315,43 +315,6 @@ class GenerativeModel(MadeOfParts, keras.Model):
                 f"the data set {fault}: use data.apply(tf.data.experimental.assert_cardinality(n)) "
                 f"with the number n of batches, or give {steps_name}="
             )
-
-
-def random_seed() -> int:
-    """A seed from the operating system, for a caller who gave none."""
-    return int(np.random.SeedSequence().generate_state(1)[0])
-
-
-def as_key(seed: Seed | None, purpose: str) -> tf.Tensor:
-    """The key of one call's draws; a fresh one for `None`."""
-    return fold(random_seed() if seed is None else seed, purpose)
-
-
-def check_count(n: int | float | tf.Tensor) -> None:
-    """Raises DataError if `n`, where it is known, is no number of samples."""
-    if isinstance(n, int | float) and (n != int(n) or n < 1):
-        raise DataError(f"a number of samples is a whole number from 1, not {n}")
-
-
-def as_mask(known, event_shape: tuple[int, ...]) -> np.ndarray:
-    """`known` as bool `[*event]`.
-
-    Raises:
-        DataError: other values than true and false, or another shape.
-    """
-    mask = np.asarray(known)
-    try:
-        right = mask.dtype == bool or bool(np.isin(mask, (0, 1)).all())
-    except TypeError:
-        right = False
-    if not right or mask.ndim == 0:
-        raise DataError("known is a mask, an array of true and false")
-    try:
-        return np.broadcast_to(mask.astype(bool), event_shape)
-    except ValueError:
-        raise DataError(
-            f"known is a mask of shape {list(event_shape)}, not {list(mask.shape)}"
-        ) from None
 
 
 def require_hooks(trainer: type) -> None:

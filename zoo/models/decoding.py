@@ -8,9 +8,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import DataError, NotSupported
-from zoo.models.base import as_key, check_count
 from zoo.models.conditional import ConditionalModel, unflatten
 from zoo.models.parts import build_part
+from zoo.models.requests import as_key, check_count
 from zoo.noise import Seed, fold
 from zoo.objectives.base import check_fits
 

@@ -4,8 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import DataError
-from zoo.models.base import GenerativeModel, as_key
+from zoo.models.base import GenerativeModel
 from zoo.models.parts import build_part
+from zoo.models.requests import as_key
 from zoo.noise import Seed
 from zoo.objectives.likelihood import LikelihoodTerms, MaximumLikelihood
 from zoo.registration import register

@@ -12,8 +12,8 @@ from zoo.distributions.discretized_logistic import nearest_level, to_line
 from zoo.distributions.discretized_normal import DiscretizedNormal
 from zoo.distributions.normal import IndependentNormal
 from zoo.errors import DataError, NotSupported
-from zoo.models.base import as_key, as_mask, check_count
 from zoo.models.conditional import ConditionalModel
+from zoo.models.requests import as_key, as_mask, check_count
 from zoo.models.samplers import DDIM, Sampler
 from zoo.networks.embedding import time_features
 from zoo.noise import Seed, fold

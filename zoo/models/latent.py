@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.models.base import as_key
 from zoo.models.decoding import DecoderModel, image_of
 from zoo.models.parts import build_part
+from zoo.models.requests import as_key
 from zoo.noise import Seed, fold
 
 tfd = tfp.distributions

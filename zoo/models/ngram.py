@@ -29,9 +29,9 @@ import tensorflow as tf
 from zoo.data import checks
 from zoo.errors import DataError, WeightsError
 from zoo.files import check_room
-from zoo.models.base import random_seed
 from zoo.models.counted import CountedModel
 from zoo.models.gram_table import Table, distinct, find
+from zoo.models.requests import random_seed
 from zoo.registration import nearest, register
 
 SMOOTHINGS = ("kneser_ney", "absolute")
