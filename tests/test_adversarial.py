@@ -103,7 +103,11 @@ def test_a_logit_that_sees_nothing_has_a_penalty_and_a_gradient():
 
 @pytest.mark.parametrize(
     ("weight", "words"),
-    [(-1.0, "weight from 0"), (float("nan"), "finite number"), (float("inf"), "finite number")],
+    [
+        (-1.0, "finite number from 0"),
+        (float("nan"), "finite number"),
+        (float("inf"), "finite number"),
+    ],
 )
 def test_weights_of_the_penalty_that_are_none(weight, words):
     with pytest.raises(ValueError, match=words):

@@ -56,9 +56,9 @@ def flow_posterior(batch: int = 5):
 
 
 def test_a_ramp_is_a_line_and_then_stays():
-    ramp = Ramp(start=2, end=-1, steps=6)
+    ramp = Ramp(start=2, end=0, steps=6)
     found = [float(ramp(tf.constant(step, tf.int64))) for step in (0, 2, 3, 6, 7, 10**6)]
-    assert found == pytest.approx([2, 1, 0.5, -1, -1, -1])
+    assert found == pytest.approx([2, 4 / 3, 1, 0, 0, 0])
 
 
 def test_the_loss_follows_the_models_own_steps():
@@ -325,6 +325,8 @@ def test_objectives_survive_keras_and_configs(objective):
     [
         ({"type": "Ramp", "start": 0, "end": 1, "steps": 0}, "whole number of steps"),
         ({"type": "ELBO", "beta": float("nan")}, "beta is nan, not a finite number"),
+        ({"type": "ELBO", "beta": -1.0}, "beta is -1.0, not a finite number from 0"),
+        ({"type": "MMD", "weight": -2.0}, "weight is -2.0, not a finite number from 0"),
         ({"type": "ELBO", "beta": "big"}, "beta is 'big', not a finite number"),
         ({"type": "ELBO", "beta": {"class_name": "Lambda", "config": {}}}, "not a finite number"),
         ({"type": "TotalCorrelation", "beta": 2, "examples": 1}, "from 2, not 1"),

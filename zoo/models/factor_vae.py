@@ -10,7 +10,7 @@ from zoo.models.parts import build_part
 from zoo.models.players import TwoPlayers
 from zoo.models.vae import VAE
 from zoo.noise import fold
-from zoo.objectives.schedules import finite
+from zoo.objectives.schedules import not_negative
 from zoo.registration import register
 
 
@@ -82,7 +82,7 @@ class FactorVAE(TwoPlayers, VAE):
         self.critic = critic
         self.keep_optimizer(critic_optimizer)
         self.critic_logit = keras.layers.Dense(1, dtype="float32", name="critic_logit")
-        self.correlation_weight = finite("correlation_weight", correlation_weight)
+        self.correlation_weight = not_negative("correlation_weight", correlation_weight)
 
     def build(self, input_shape=None):
         super().build(input_shape)

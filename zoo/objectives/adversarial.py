@@ -13,7 +13,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from zoo.objectives.base import Objective
-from zoo.objectives.schedules import finite
+from zoo.objectives.schedules import not_negative
 from zoo.registration import register
 
 
@@ -54,9 +54,7 @@ class AdversarialObjective(Objective):
     """
 
     def __init__(self, gradient_penalty: float = 0.0):
-        self.gradient_penalty = finite("gradient_penalty", gradient_penalty)
-        if self.gradient_penalty < 0:
-            raise ValueError(f"gradient_penalty is a weight from 0, not {gradient_penalty!r}")
+        self.gradient_penalty = not_negative("gradient_penalty", gradient_penalty)
 
     def __call__(self, terms: AdversarialTerms, step: int | tf.Tensor = 0) -> tf.Tensor:
         """The generator's loss `[B]`."""

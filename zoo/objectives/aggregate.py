@@ -15,7 +15,7 @@ import tensorflow_probability as tfp
 from zoo.errors import NotSupported
 from zoo.noise import fold
 from zoo.objectives.base import Objective
-from zoo.objectives.schedules import Ramp, checked, finite, value_at
+from zoo.objectives.schedules import Ramp, checked, not_negative, value_at
 from zoo.objectives.variational import VariationalTerms, marginals
 from zoo.registration import register
 
@@ -126,8 +126,8 @@ class DIP(Objective):
     couples_batch = True
 
     def __init__(self, off_diagonal: float = 10.0, diagonal: float = 10.0):
-        self.off_diagonal = finite("off_diagonal", off_diagonal)
-        self.diagonal = finite("diagonal", diagonal)
+        self.off_diagonal = not_negative("off_diagonal", off_diagonal)
+        self.diagonal = not_negative("diagonal", diagonal)
 
     def __call__(self, terms: VariationalTerms, step: int | tf.Tensor = 0) -> tf.Tensor:
         """Loss, a scalar."""
@@ -166,8 +166,9 @@ class MMD(Objective):
     def __init__(
         self, weight: float = 1000.0, kl_weight: float = 0.0, bandwidth: float | None = None
     ):
-        self.weight, self.kl_weight = finite("weight", weight), finite("kl_weight", kl_weight)
-        if bandwidth is not None and finite("bandwidth", bandwidth) <= 0:
+        self.weight = not_negative("weight", weight)
+        self.kl_weight = not_negative("kl_weight", kl_weight)
+        if bandwidth is not None and not_negative("bandwidth", bandwidth) <= 0:
             raise ValueError(f"a bandwidth is positive, not {bandwidth!r}")
         self.bandwidth = bandwidth
 

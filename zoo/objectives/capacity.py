@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from zoo.objectives.base import Objective
-from zoo.objectives.schedules import Ramp, checked, finite, value_at
+from zoo.objectives.schedules import Ramp, checked, not_negative, value_at
 from zoo.objectives.variational import VariationalTerms
 from zoo.registration import register
 
@@ -20,7 +20,7 @@ class Capacity(Objective):
     """
 
     def __init__(self, capacity: float | Ramp, weight: float = 1000.0):
-        self.capacity, self.weight = checked("capacity", capacity), finite("weight", weight)
+        self.capacity, self.weight = checked("capacity", capacity), not_negative("weight", weight)
 
     def __call__(self, terms: VariationalTerms, step: int | tf.Tensor = 0) -> tf.Tensor:
         """Loss `[B]`."""
@@ -42,7 +42,7 @@ class FreeBits(Objective):
     couples_batch = True
 
     def __init__(self, free: float = 0.1):
-        self.free = finite("free", free)
+        self.free = not_negative("free", free)
 
     def __call__(self, terms: VariationalTerms, step: int | tf.Tensor = 0) -> tf.Tensor:
         """Loss, a scalar."""

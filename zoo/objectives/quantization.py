@@ -8,11 +8,11 @@ sg[] stops gradients.
 """
 
 import dataclasses
-import math
 
 import tensorflow as tf
 
 from zoo.objectives.base import Objective
+from zoo.objectives.schedules import not_negative
 from zoo.registration import register
 
 
@@ -64,12 +64,9 @@ class VectorQuantization(Objective):
         codebook_weight: float = 1.0,
         data_variance: float = 1.0,
     ):
-        self.commitment_weight = float(commitment_weight)
-        self.codebook_weight = float(codebook_weight)
-        self.data_variance = float(data_variance)
-        for name, weight in vars(self).items():
-            if not 0 <= weight < math.inf:
-                raise ValueError(f"{name} is {weight}, not a finite number from 0")
+        self.commitment_weight = not_negative("commitment_weight", commitment_weight)
+        self.codebook_weight = not_negative("codebook_weight", codebook_weight)
+        self.data_variance = not_negative("data_variance", data_variance)
         if not self.data_variance:
             raise ValueError("data_variance is 0: the data are all the same")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from zoo.objectives.base import Objective
-from zoo.objectives.schedules import finite
+from zoo.objectives.schedules import not_negative
 from zoo.registration import register
 
 # Keeps the logarithms of an activation finite.
@@ -67,7 +67,7 @@ class SparseCode(Objective):
     """
 
     def __init__(self, weight: float = 1e-4):
-        self.weight = finite("weight", weight)
+        self.weight = not_negative("weight", weight)
 
     def __call__(self, terms: ReconstructionTerms, step: int | tf.Tensor = 0) -> tf.Tensor:
         """Loss `[B]`."""
@@ -91,7 +91,7 @@ class SparseTarget(Objective):
     def __init__(self, target: float = 0.05, weight: float = 1e-3):
         if not 0 < target < 1:
             raise ValueError(f"a target activation is in (0, 1), not {target!r}")
-        self.target, self.weight = float(target), finite("weight", weight)
+        self.target, self.weight = float(target), not_negative("weight", weight)
 
     def __call__(self, terms: ReconstructionTerms, step: int | tf.Tensor = 0) -> tf.Tensor:
         """Loss, a scalar."""
@@ -113,7 +113,7 @@ class Contractive(Objective):
     """
 
     def __init__(self, weight: float = 1e-3):
-        self.weight = finite("weight", weight)
+        self.weight = not_negative("weight", weight)
 
     def __call__(self, terms: ReconstructionTerms, step: int | tf.Tensor = 0) -> tf.Tensor:
         """Loss `[B]`."""

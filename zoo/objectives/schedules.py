@@ -21,7 +21,7 @@ class Ramp:
     """
 
     def __init__(self, start: float, end: float, steps: int):
-        self.start, self.end = finite("start", start), finite("end", end)
+        self.start, self.end = not_negative("start", start), not_negative("end", end)
         if int(steps) != steps or steps < 1:
             raise ValueError(f"a ramp takes a whole number of steps from 1, not {steps!r}")
         self.steps = int(steps)
@@ -44,16 +44,16 @@ def value_at(weight: float | Ramp, step: int | tf.Tensor) -> float | tf.Tensor:
 
 
 def checked(name: str, weight: float | Ramp | Mapping[str, Any]) -> float | Ramp:
-    """The weight itself; raises ValueError unless it is a finite number or a ramp."""
+    """The weight itself; raises ValueError unless it is a finite number from 0, or a ramp."""
     if isinstance(weight, Mapping) and weight.get("class_name") == Ramp.__name__:
         # Keras leaves what it finds inside of an objective's config as it was serialized.
         weight = Ramp.from_config(weight["config"])
-    return weight if isinstance(weight, Ramp) else finite(name, weight)
+    return weight if isinstance(weight, Ramp) else not_negative(name, weight)
 
 
-def finite(name: str, number: float) -> float:
+def not_negative(name: str, number: float) -> float:
     """The number itself, for what stays the same at all steps; raises ValueError otherwise."""
     real = isinstance(number, numbers.Real) and not isinstance(number, bool)
-    if not real or not math.isfinite(number):
-        raise ValueError(f"{name} is {number!r}, not a finite number")
+    if not real or not 0 <= number < math.inf:
+        raise ValueError(f"{name} is {number!r}, not a finite number from 0")
     return float(number)
