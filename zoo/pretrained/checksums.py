@@ -35,4 +35,5 @@ CHECKSUMS: dict[str, str] = {
     "vamp_vae.mnist": "828849cfacd638df4c6ba675a434dc4aee3b5d24421f2f00fab0298d9de41211",
     "vq_vae.cars": "4dce1b6074b6cdd9684b47ef47d9234c3d64f77a019deaf7a6fc31c71388c454",
     "vq_vae.mnist": "34668cfc12fb2e18c5be2bf6c34bb6c4f56eda8c5ce7bb114f9c90f2a8ea384b",
+    "wavenet.spoken_digits": "0768f9e83b99073c609b4f438f66d939d4f2ce2b6e3b8305c2b0456df1aa652d",
 }
