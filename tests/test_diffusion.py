@@ -1,5 +1,7 @@
 """Diffusions against simulation, Bayes' rule and closed forms."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -167,6 +169,34 @@ def test_the_bound_of_the_best_denoiser_is_below_the_density_and_is_a_sum_over_t
     assert found.mean() == pytest.approx(bound, abs=5 * error)
 
 
+def test_times_fall_as_they_are_asked_to():
+    model, shares = ring(), np.array([0.5, 0, 0.1, 0.1, 0.05, 0.25])
+    x = tf.zeros([5_000, 2])
+    for wanted, asked in ((shares, shares), (np.full(6, 1 / 6), None)):
+        found = [model.spread_times(x, k, 4, fold(0, "key"), asked).numpy() for k in range(4)]
+        counts = np.bincount(np.concatenate(found), minlength=7)
+        np.testing.assert_allclose(counts[1:] / 20_000, wanted, atol=0.01)
+        # The parts follow each other: an example's times are spread.
+        assert all((a <= b).all() for a, b in itertools.pairwise(found))
+
+
+def test_the_measured_bound_is_the_sum_over_all_times_and_has_a_smaller_error():
+    model = ring()
+    x, _ = points.sample(4_000, seed=3)
+    each = [
+        model.terms_at(tf.constant(x), tf.fill([4_000], t), fold(0, t)).elbo for t in range(1, 7)
+    ]
+    found = zoo.evaluate(
+        model, zoo.data.from_array(x, values="real", batch_size=500), num_samples=4
+    )["elbo"]
+    assert found.value == pytest.approx(np.mean(each), abs=4 * found.standard_error)
+    detail = found.detail
+    spent = sum(detail["nats_by_tenth_of_times"]) + detail["nats_of_the_last_latent"][0]
+    assert -spent == pytest.approx(found.value, abs=1e-3)
+    even = model.log_prob(x, num_samples=4).numpy()
+    assert found.standard_error < 0.8 * even.std() / np.sqrt(len(x))
+
+
 def test_each_term_of_the_bound_on_a_gaussian_is_its_analytic_kl():
     # Data are one number c: the best guess is c, all KLs are 0, and the rest is known.
     class Constant(Oracle):
@@ -320,6 +350,9 @@ def test_a_network_learns_the_posterior_mean(tmp_path):
         ({"time_size": 3}, "even number"),
         ({"drop_condition": 0.5}, "conditions that there are"),
         ({"guidance": 1.0}, "withheld"),
+        ({"guidance": "much"}, "finite number"),
+        ({"sampler": "ddim"}, "such as DDIM"),
+        ({"schedule": LinearSchedule(1_000, 1e-4, 0.99)}, "does not fall"),
     ],
 )
 def test_parts_that_do_not_fit(arguments, words):
@@ -327,8 +360,7 @@ def test_parts_that_do_not_fit(arguments, words):
         Diffusion(
             ContextMLP([4]),
             DiscretizedNormal((3,), 4),
-            CosineSchedule(10),
-            **{"sampler": DDIM(5), **arguments},
+            **{"schedule": CosineSchedule(10), "sampler": DDIM(5), **arguments},
         )
 
 
@@ -354,6 +386,12 @@ def test_requests_that_cannot_be_met():
     model = image_model()
     with pytest.raises(NotSupported, match="withheld"):
         model.sample(2, guidance=1.0)
+    with pytest.raises(NotSupported, match="finite number"):
+        model.sample(2, guidance="much")
+    with pytest.raises(NotSupported, match="such as DDIM"):
+        model.sample(2, sampler="ddim")
+    with pytest.raises(NotSupported, match="no 11 times"):
+        model.sample(2, sampler=DDIM(11))
     with pytest.raises(DataError, match="whole number"):
         model.sample(0)
     with pytest.raises(DataError, match="integers"):

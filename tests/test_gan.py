@@ -254,3 +254,5 @@ def test_parts_that_are_none(changes, words):
 def test_a_batch_that_does_not_divide():
     with pytest.raises(DataError, match="does not divide"):
         gan(discriminator_steps=3).fit(batch(8), batch_size=8, verbose=0)
+    with pytest.raises(DataError, match=r"a batch of 8 .* does not divide"):
+        gan(discriminator_steps=3).check(tf.data.Dataset.from_tensors(batch(8)))

@@ -1,6 +1,7 @@
 """Denoising diffusion models."""
 
 import inspect
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -104,16 +105,25 @@ class Diffusion(ConditionalModel):
         super().__init__(likelihood.event_shape, condition, condition_shape, seed, **kwargs)
         self.network, self.likelihood = network, likelihood
         self.schedule = LinearSchedule() if schedule is None else schedule
-        self.objective, self.sampler = objective, DDIM() if sampler is None else sampler
-        self.sampler.times(self.schedule)
+        self.objective = objective
+        self.schedule.check()
+        self.sampler = self._checked(DDIM() if sampler is None else sampler)
         self.time_size, self.drop_condition = time_size, float(drop_condition)
         self.guidance = float(guidance)
         # Not autograph: it would wrap the errors of a wrong request.
         self._walk = tf.function(self._walked, autograph=False)
 
+    def _checked(self, sampler: Sampler) -> Sampler:
+        """The sampler; raises ValueError unless it is one that the schedule has times for."""
+        if not isinstance(sampler, Sampler):
+            raise ValueError(f"a sampler is one such as DDIM(50) or Ancestral(), not {sampler!r}")
+        sampler.times(self.schedule)
+        return sampler
+
     @staticmethod
     def _check_guidance(guidance: float, drop_condition: float) -> None:
-        if not np.isfinite(guidance) or (guidance and not drop_condition):
+        real = isinstance(guidance, numbers.Real) and np.isfinite(guidance)
+        if not real or (guidance and not drop_condition):
             raise ValueError(
                 "guidance is a finite number, and takes a model that was trained with some "
                 "conditions withheld: drop_condition above 0"
@@ -193,9 +203,10 @@ class Diffusion(ConditionalModel):
         guess = self._clipped(self.objective.image(predicted, x_t, t, self.schedule))
         step = step_kl(image, guess, x_t, tf.maximum(t, 2), self.schedule)
         term = tf.where(t == 1, -self._decoded(guess).log_prob(tf.cast(x, tf.float32)), step)
-        elbo = -prior_kl(image, self.schedule) - self.schedule.steps * term
+        prior = prior_kl(image, self.schedule)
+        elbo = -prior - self.schedule.steps * term
         squares = mean_event(tf.square(error))
-        return DenoisingTerms(elbo, squares, t, int(np.prod(self.event_shape)))
+        return DenoisingTerms(elbo, prior, squares, t, int(np.prod(self.event_shape)))
 
     def _decoded(self, guess: tf.Tensor):
         """p(x_0 | x_1) over data."""
@@ -237,12 +248,24 @@ class Diffusion(ConditionalModel):
             total += self.terms_at(x, self.spread_times(x, k, count, key), fold(key, k), y).elbo
         return total / count
 
-    def spread_times(self, x, k: int | tf.Tensor, count: int, key: tf.Tensor) -> tf.Tensor:
-        """Times `[B]` of the k-th of `count` equal shares of 1 .. T."""
+    def spread_times(
+        self, x, k: int | tf.Tensor, count: int, key: tf.Tensor, shares: np.ndarray | None = None
+    ) -> tf.Tensor:
+        """Times `[B]` of the k-th of `count` equal parts of a distribution over 1 .. T.
+
+        Args:
+            x: `[B, *event]`.
+            k: from 0.
+            count: parts.
+            key: of the draw.
+            shares: p(t) `[T]`; None: all times alike.
+        """
+        steps = self.schedule.steps
+        ends = np.arange(1, steps + 1) / steps if shares is None else np.cumsum(shares)
         place = tf.random.stateless_uniform(tf.shape(x)[:1], fold(key, "time", k))
         place = (tf.cast(k, tf.float32) + place) / count
-        t = 1 + tf.cast(tf.floor(place * self.schedule.steps), tf.int32)
-        return tf.minimum(t, self.schedule.steps)
+        before = tf.searchsorted(tf.constant(ends[:-1], tf.float32), place, side="right")
+        return 1 + before
 
     # Drawing.
 
@@ -307,14 +330,15 @@ class Diffusion(ConditionalModel):
     def _drawn(self, x, known, y, seed, mean, sampler, guidance) -> tf.Tensor:
         if tf.executing_eagerly():
             self.check_given(y, np.shape(x)[:1])
-        guidance = self.guidance if guidance is None else float(guidance)
+        guidance = self.guidance if guidance is None else guidance
         try:
             self._check_guidance(guidance, self.drop_condition)
+            sampler = self._checked(self.sampler if sampler is None else sampler)
         except ValueError as error:
             raise NotSupported(str(error)) from None
         y = None if y is None else tf.convert_to_tensor(y)
         known, key = tf.convert_to_tensor(known), as_key(seed, "sample")
-        x = self._walk(self._on_line(x), known, y, key, sampler or self.sampler, guidance)
+        x = self._walk(self._on_line(x), known, y, key, sampler, float(guidance))
         return self._off_line(x, mean)
 
     def _walked(self, image, known, y, key, sampler, guidance) -> tf.Tensor:

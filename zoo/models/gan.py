@@ -200,13 +200,23 @@ class GAN(TwoPlayers, DecoderModel):
         }
         return dataclasses.replace(found, others=others)
 
+    def check(self, data):
+        super().check(data)
+        if isinstance(data, tf.data.Dataset):
+            first = tf.nest.flatten(data.element_spec)[0]
+            replicas = self.distribute_strategy.num_replicas_in_sync
+            self._check_parts(first.shape[0] and first.shape[0] // replicas)
+
+    def _check_parts(self, batch: int | None) -> None:
+        if batch and batch % self.discriminator_steps:
+            raise DataError(
+                f"a batch of {batch} (on each device) does not divide into discriminator_steps = "
+                f"{self.discriminator_steps} parts"
+            )
+
     def _update(self, x, y, seed):
         steps = self.discriminator_steps
-        if x.shape[0] is not None and x.shape[0] % steps:
-            raise DataError(
-                f"a batch of {x.shape[0]} (on each device) does not divide into "
-                f"discriminator_steps = {steps} parts"
-            )
+        self._check_parts(x.shape[0])
         own, opponent = self.optimized()
         parts = [None] * steps if y is None else tf.split(y, steps)
         for k, (part, given) in enumerate(zip(tf.split(x, steps), parts, strict=True)):

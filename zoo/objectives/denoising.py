@@ -35,19 +35,29 @@ class DenoisingTerms:
     """Per-example terms of a diffusion at one time each.
 
     Attributes:
-        elbo: `[B]`, an unbiased estimate of the bound in nats.
+        elbo: `[B]`, an estimate of the bound in nats, unbiased if t was drawn evenly.
+        prior_kl: `[B]`, the bound's term of x_T, which no t changes.
         squared_error: `[B]`, of what the network predicts, mean over the elements.
         t: `[B]`, the times.
         dimensions: elements of an example.
     """
 
     elbo: tf.Tensor
+    prior_kl: tf.Tensor
     squared_error: tf.Tensor
     t: tf.Tensor
     dimensions: int
 
     def metrics(self) -> dict[str, tf.Tensor]:
         return {"elbo": self.elbo, "squared_error": self.squared_error}
+
+    def cost(self, rarity: tf.Tensor | float = 1.0) -> tf.Tensor:
+        """An estimate `[B]` of the bound's other terms, in nats and positive where they cost.
+
+        Args:
+            rarity: 1 / (T p(t)) `[B]`, where t was not drawn evenly but from p.
+        """
+        return -rarity * (self.elbo + self.prior_kl)
 
 
 @register

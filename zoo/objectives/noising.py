@@ -62,6 +62,10 @@ class NoiseSchedule:
             raise ValueError(f"the signal of {type(self).__name__} does not fall from 1 towards 0")
         return signal
 
+    def check(self) -> None:
+        """Raises ValueError unless the signal falls."""
+        _ = self.signals
+
     def signal(self, t: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
         """a_t, of the rank of `like`."""
         return self._at(self.signals, t, like)
