@@ -5,6 +5,7 @@ CHECKSUMS: dict[str, str] = {
     "ae_2d.mnist": "a05f6d92f91db06f5782ee1c2ea65f3fcbf07a80b866ca21dffa3f6758c8b36c",
     "ae_5d.mnist": "1db77a1ffd14093453dc6052167ec4c1c6571b28ebdebe047f292f9747ff4509",
     "beta_vae.shapes": "fbe482117d588ccb9a8c4947ec9f0226548f2b4f92ec54ee1684c05d9b9934ed",
+    "cgan.mnist": "fd37780471e5e14ae198f7e67cb636aa2025a55a1245149eea377fde71057091",
     "classifier.mnist": "6fd57ac173319a488d7b21f7dc802bcb31137504cc1743f13ec6fa9bc61fd309",
     "classifier.spoken_digits": "035031fb67cd802e432032392a8e32e43be1990988f44422dab512349954f230",
     "contractive_ae.mnist": "920b1d787628156be3ba7f35ac9d0d573d58c0394c5f6186cb3e81c536be3664",
