@@ -13,7 +13,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declares what can be asked of a sequence."""
     group = parser.add_argument_group("of text and sound")
     group.add_argument(
-        "--length", type=at_least(1), help="pieces, or samples, in each (the model's own)"
+        "--length",
+        type=at_least(1),
+        help="pieces, or samples, in each (the model's own; of sounds half a second)",
     )
     group.add_argument(
         "--temperature", type=_positive, help="below 1: what is likely becomes likelier (1)"

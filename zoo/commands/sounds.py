@@ -50,6 +50,8 @@ def draw(model, args: argparse.Namespace) -> "tuple[np.ndarray, np.ndarray]":
     turn."""
     import numpy as np
 
+    from zoo.data.spoken_digits import RATE
+
     digits, speakers = model.condition.classes
     if args.label is not None and args.label >= digits:
         raise DataError(f"{args.name} knows the digits 0 to {digits - 1}, not {args.label}")
@@ -59,7 +61,8 @@ def draw(model, args: argparse.Namespace) -> "tuple[np.ndarray, np.ndarray]":
     digit = places % digits if args.label is None else np.full(args.n, args.label)
     speaker = (places if args.label is not None else places // digits) % speakers
     labels = np.stack([digit, speaker, np.zeros(args.n, int)], axis=1).astype(np.int32)
-    length = args.length or model.event_shape[0]
+    # What the model was trained on are windows; half a second holds most of the digits.
+    length = args.length or RATE // 2
     if length != model.event_shape[0]:
         model = model.at_length(length)
     drawn = model.sample(

@@ -148,7 +148,7 @@ def _panel(axes, wave: np.ndarray, rate: int, seconds: float) -> None:
     )
     axes.set_xlim(0, seconds)
     axes.set_ylim(0, rate / 2000)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, prune="upper"))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=3, prune="upper"))
     axes.tick_params(
         labelsize=style.TEXT_SIZE,
         labelcolor=style.INK,
