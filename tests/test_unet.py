@@ -115,19 +115,6 @@ def test_it_learns_to_move_an_image():
     assert losses[0] > 0.8 and losses[-1] < 0.3
 
 
-def test_fourier_features_go_in_beside_the_image():
-    made, x, seen = unet((8, 8, 2), None, fourier=[0, 3]), normal(2, 8, 8, 2), []
-    first = made.first
-    assert first.kernel.shape[2] == 10
-    made.first = lambda h: (seen.append(h), first(h))[1]
-    made(x)
-    x = x.numpy().astype(np.float64)
-    slow, fast = np.pi * x, 8 * np.pi * x
-    wanted = np.concatenate([x, np.sin(slow), np.cos(slow), np.sin(fast), np.cos(fast)], axis=-1)
-    np.testing.assert_allclose(seen[0], wanted, atol=1e-5)
-    assert UNet.from_config(made.get_config()).fourier == (0, 3)
-
-
 def test_attention_is_the_weighted_sum():
     from zoo.networks.unet import _Attention
 
@@ -142,14 +129,7 @@ def test_attention_is_the_weighted_sum():
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [
-        ({"filters": []}, "multiples"),
-        ({"groups": 3}, "multiples"),
-        ({"blocks": 0}, "1 block"),
-        ({"fourier": 7}, "list of whole exponents"),
-        ({"fourier": [7.5]}, "list of whole exponents"),
-        ({"fourier": [40]}, "from 0 to 16"),
-    ],
+    [({"filters": []}, "multiples"), ({"groups": 3}, "multiples"), ({"blocks": 0}, "1 block")],
 )
 def test_arguments_that_are_none(arguments, words):
     with pytest.raises(ValueError, match=words):

@@ -1,6 +1,5 @@
 """A U-Net: down to a small image and back up, with shortcuts between equal sizes."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +11,6 @@ from zoo.registration import register
 # How large the last weights of a branch begin, relative to Glorot's; not 0, because weights behind
 # a 0 get no gradient.
 _BRANCH_SCALE = 0.1
-# Beyond it, sines of float32 images between -1 and 1 are mostly rounding.
-_FINEST = 16
 
 
 @register
@@ -32,8 +29,6 @@ class UNet(keras.layers.Layer):
         groups: of every normalization; divides all `filters`.
         attention: whether the middle has self-attention.
         outputs: channels of the result; None: as many as x has.
-        fourier: exponents n: sin(2^n pi x) and cos(2^n pi x) go in beside x, which show differences
-            of x that are small beside 1. Of L levels on [-1, 1]: log2(L) and one less.
         **kwargs: `name`, `trainable` and `dtype`, as for any Keras layer.
 
     Shapes: x `[B, H, W, C]` and a context `[B, F]` or none -> `[B, H, W, outputs]`; H and W are
@@ -41,12 +36,11 @@ class UNet(keras.layers.Layer):
 
     Raises:
         ValueError: no filters, groups that do not divide them, no blocks, sizes that do not halve,
-            exponents that are none, or a context against what was built.
+            or a context against what was built.
 
     Reference: Ronneberger et al. 2015, arXiv 1505.04597; blocks, attention and the place of the
     context as in Ho et al. 2020, arXiv 2006.11239, appendix B, scaling as well as shifting as in
-    Dhariwal and Nichol 2021, arXiv 2105.05233, section 4.3; Fourier features as in Kingma et al.
-    2021, arXiv 2107.00630, appendix C. Departures: no dropout; one head.
+    Dhariwal and Nichol 2021, arXiv 2105.05233, section 4.3. Departures: no dropout; one head.
     """
 
     def __init__(
@@ -56,7 +50,6 @@ class UNet(keras.layers.Layer):
         groups: int = 8,
         attention: bool = True,
         outputs: int | None = None,
-        fourier: Sequence[int] = (),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -70,13 +63,6 @@ class UNet(keras.layers.Layer):
             )
         if outputs is not None and (type(outputs) is not int or outputs < 1):
             raise ValueError(f"outputs is a whole number from 1, not {outputs!r}")
-        if not isinstance(fourier, list | tuple) or any(
-            type(n) is not int or not 0 <= n <= _FINEST for n in fourier
-        ):
-            raise ValueError(
-                f"fourier is a list of whole exponents from 0 to {_FINEST}, not {fourier!r}"
-            )
-        self.fourier = tuple(fourier)
         self.filters, self.blocks, self.groups = tuple(filters), blocks, groups
         self.attention, self.outputs = attention, outputs
         self.embed: list[keras.layers.Dense] = []
@@ -97,7 +83,7 @@ class UNet(keras.layers.Layer):
             self.embed = [keras.layers.Dense(context, activation="silu") for _ in range(2)]
             self.embed[0].build(context_shape)
             self.embed[1].build((None, context))
-        self._build_down(x_shape[-1] * (1 + 2 * len(self.fourier)), context)
+        self._build_down(x_shape[-1], context)
         self._build_up(context)
         self.norm = _norm(self.groups, self.filters[0])
         channels = self.outputs or x_shape[-1]
@@ -143,9 +129,7 @@ class UNet(keras.layers.Layer):
             raise ValueError("UNet takes a context if, and only if, it was built with one")
         for layer in self.embed:
             context = layer(context)
-        waves = [2.0**n * math.pi * x for n in self.fourier]
-        beside = [part for wave in waves for part in (tf.sin(wave), tf.cos(wave))]
-        h = self.first(tf.concat([x, *beside], axis=-1))
+        h = self.first(x)
         kept = [h]
         for layers in self.down:
             for layer in layers:
@@ -174,7 +158,6 @@ class UNet(keras.layers.Layer):
             "groups": self.groups,
             "attention": self.attention,
             "outputs": self.outputs,
-            "fourier": list(self.fourier),
         }
         return {**super().get_config(), **own}
 
