@@ -10,7 +10,7 @@ import tensorflow as tf
 from processes import result
 
 import zoo
-from zoo import configuration, storing
+from zoo import cli, configuration, storing
 from zoo import distributions as zd
 from zoo import networks as zn
 from zoo.errors import DataError, NotSupported
@@ -298,3 +298,16 @@ def test_measures_are_those_of_the_whole_set():
 def test_codes_that_are_none(codes, words):
     with pytest.raises(DataError, match=words):
         vq_vae("ema").decode_codes(codes)
+
+
+def test_the_command_writes_indices_that_decode_to_the_codes(tmp_path):
+    model, data = vq_vae(), {"name": "digits", "values": "unit"}
+    object.__setattr__(model, "config", {"data": data, "model": storing.spec(model)})
+    zoo.save(model, tmp_path / "model")
+    file = tmp_path / "codes.npz"
+    assert cli.main(["encode", str(tmp_path / "model"), "--out", str(file)]) in (None, 0)
+    found = np.load(file)
+    assert sorted(found) == ["codes", "labels", "mean"]
+    x = np.concatenate(list(zoo.data.load(**data).test))
+    np.testing.assert_array_equal(found["codes"], model.codes(x))
+    np.testing.assert_allclose(found["mean"], model.quantizer.lookup(found["codes"]), atol=1e-6)

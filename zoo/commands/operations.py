@@ -202,7 +202,12 @@ def _encode(args: argparse.Namespace) -> None:
     else:
         data = data_set(model, args, labels=True)
     mean, stddev, labels = encode_set(model, data)
-    arrays = {"mean": mean, "stddev": stddev, **({} if labels is None else {"labels": labels})}
+    from zoo.models import VQVAE
+
+    # A quantized code has no spread, but a number in the book.
+    quantized = isinstance(model, VQVAE)
+    beside = {"codes": model.quantizer.nearest(mean).numpy()} if quantized else {"stddev": stddev}
+    arrays = {"mean": mean, **beside, **({} if labels is None else {"labels": labels})}
     write_numbers(path, **arrays)
     if args.split == "train":
         say("the training split is shuffled, and codes of its last, broken batch are left out")

@@ -13,8 +13,17 @@ def random_seed() -> int:
 
 
 def as_key(seed: Seed | None, purpose: str) -> tf.Tensor:
-    """The key of one call's draws; a fresh one for `None`."""
-    return fold(random_seed() if seed is None else seed, purpose)
+    """The key of one call's draws; a fresh one for `None`.
+
+    Raises:
+        DataError: neither a whole number nor a key of two.
+    """
+    if seed is None:
+        return fold(random_seed(), purpose)
+    key = isinstance(seed, tf.Tensor | np.ndarray | np.integer)
+    if not isinstance(seed, int) and not (key and tf.as_dtype(seed.dtype).is_integer):
+        raise DataError(f"a seed is a whole number, or a key of two, not {seed!r}")
+    return fold(seed, purpose)
 
 
 def check_count(n: int | float | tf.Tensor) -> None:
