@@ -6,6 +6,7 @@ import pytest
 from zoo import measuring
 from zoo.data import points
 from zoo.errors import DataError
+from zoo.evaluation.sample_quality import frechet_distance
 from zoo.evaluation.samples import Eyes, compare_modes, compare_samples, drawn
 
 EYES = Eyes("points", lambda x: x)
@@ -43,6 +44,17 @@ def test_a_perfect_generator_is_at_the_floor_and_a_bad_one_is_not():
     assert {r.count for r in good.values()} == {2_000}
     with pytest.raises(DataError, match="floor of 2000"):
         compare_samples(train[:2_000], test, train[:100], EYES, {})
+
+
+def test_the_floor_of_few_samples_is_a_mean_over_draws():
+    train, test = points.sample(3_000, seed=1)[0], points.sample(1_000, seed=2)[0]
+    found = compare_samples(drawn(Fake(), 300), test, train, EYES, {})
+    floor = found["frechet_floor"]
+    assert "mean of 10 draws" in floor.unit and floor.count == 300
+    parts = np.split(np.random.RandomState(0).permutation(3_000), 10)
+    wanted = [frechet_distance(test, train[part]) for part in parts]
+    assert floor.value == pytest.approx(np.mean(wanted))
+    assert found["frechet_ratio"].value == pytest.approx(found["frechet"].value / np.mean(wanted))
 
 
 def test_classes_are_counted():

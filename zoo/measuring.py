@@ -153,7 +153,7 @@ def check(model, section: Mapping[str, Any]) -> None:
 def _check_values(section: Mapping[str, Any]) -> None:
     """Raises a ConfigError for a value that would be found wrong only after training."""
     asked = section.get("samples", {})
-    valid = [p for p in inspect.signature(sampled).parameters if p not in ("model", "config")]
+    valid = ("eyes", "count", "mean")
     for key in asked:
         if key not in valid:
             raise ConfigError(
@@ -201,7 +201,12 @@ def _judged(model, judge: str, samples: int = SAMPLES) -> dict[str, Result]:
 
 
 def sampled(
-    model, config: Mapping[str, Any], eyes: str | None, count: int = COUNT, mean: bool = False
+    model,
+    config: Mapping[str, Any],
+    eyes: str | None,
+    count: int = COUNT,
+    mean: bool = False,
+    **options: Any,
 ) -> dict[str, Result]:
     """Samples against test examples, seen by a classifier or as they are.
 
@@ -211,6 +216,7 @@ def sampled(
         eyes: a shipped classifier, by its features; None: the examples themselves.
         count: how many samples.
         mean: E[x|z] in place of a draw, beside data that are not binarized.
+        **options: further ones of `model.sample`.
 
     Returns:
         As `compare_samples`; for `points`, as `compare_modes` besides.
@@ -218,7 +224,7 @@ def sampled(
     changes = {"binarize": "none"} if mean and "binarize" in config["data"] else {}
     parts = splits(config, **changes)
     train, test = (np.concatenate(list(examples(part))) for part in (parts.train, parts.test))
-    fake = drawn(model, count, mean=mean)
+    fake = drawn(model, count, **({"mean": True} if mean else {}), **options)
     source = {
         **protocol(parts.test),
         "samples": "means" if mean else "draws",

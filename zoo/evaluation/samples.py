@@ -51,14 +51,14 @@ class Eyes:
     classify: Callable[[np.ndarray], np.ndarray] | None = None
 
 
-def drawn(model, count: int, seed: int = 0, mean: bool = False) -> np.ndarray:
+def drawn(model, count: int, seed: int = 0, **options: Any) -> np.ndarray:
     """`count` examples of a model `[count, *event]`; of a conditional one, of all classes alike.
 
     Args:
         model: with `sample`.
         count: how many.
         seed: repeats the draw.
-        mean: E[x|z] in place of a draw from p(x|z).
+        **options: of `model.sample`, such as `mean=True`: E[x|z] in place of a draw from p(x|z).
 
     Raises:
         DataError: no whole number, or a condition that is not a class.
@@ -70,7 +70,6 @@ def drawn(model, count: int, seed: int = 0, mean: bool = False) -> np.ndarray:
         if not isinstance(classes, int):
             raise DataError(f"{model.name} is given more than a class: draw its samples yourself")
         asked = (np.arange(count) % classes).astype(np.int32)
-    options = {"mean": True} if mean else {}
     parts = []
     for start in range(0, count, _AT_ONCE):
         n = min(_AT_ONCE, count - start)
@@ -96,7 +95,8 @@ def compare_samples(
         source: protocol of the test examples.
 
     Returns:
-        "frechet", "frechet_floor" (of training examples in place of samples), "frechet_ratio",
+        "frechet", "frechet_floor" (of as many training examples in place of samples; of fewer than
+        10 000, the mean over several draws), "frechet_ratio",
         "kernel", "precision", "recall", "density", "coverage"; "copying", see there; with classes,
         "classes" and "smallest_class".
 
@@ -105,10 +105,14 @@ def compare_samples(
     """
     if len(train) < len(fake):
         raise DataError(f"a floor of {len(fake)} takes as many training examples, not {len(train)}")
-    seen = np.random.RandomState(0).choice(len(train), len(fake), replace=False)
-    real, ours, floor = (eyes.features(x) for x in (test, fake, train[seen]))
-    distance, least = frechet_distance(real, ours), frechet_distance(real, floor)
+    real, ours = eyes.features(test), eyes.features(fake)
+    # Few samples make the floor noisy: it is a mean over as many draws as make up for it.
+    draws = max(1, min(COUNT, len(train)) // len(fake))
+    chosen = np.random.RandomState(0).permutation(len(train))[: draws * len(fake)]
+    floors = [frechet_distance(real, eyes.features(train[i])) for i in np.split(chosen, draws)]
+    distance, least = frechet_distance(real, ours), np.mean(floors)
     count, unit = len(fake), f"FD-{eyes.name}"
+    several = f", mean of {draws} draws" if draws > 1 else ""
     kernel, error = kernel_distance(real, ours)
 
     def plain(value, unit: str) -> Result:
@@ -116,7 +120,7 @@ def compare_samples(
 
     found = {
         "frechet": plain(distance, unit),
-        "frechet_floor": plain(least, f"{unit} of training examples"),
+        "frechet_floor": plain(least, f"{unit} of training examples{several}"),
         "frechet_ratio": plain(distance / least, "times the floor"),
         "kernel": Result(kernel, error, f"KID-{eyes.name}", count, source),
         **{k: plain(v, _SHARES[k]) for k, v in precision_recall(real, ours).items()},

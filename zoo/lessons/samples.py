@@ -1,7 +1,7 @@
 """How close samples come to data: every generator of MNIST that is shipped, seen by one judge."""
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,20 +52,26 @@ def _can_sample(model) -> bool:
 
 
 def _rows(name: str, model) -> list[_Row]:
-    binary = "binarize" in model.config["data"]
-    kinds = {"draws": False, "means": True} if binary and not _slow(model) else {"draws": False}
-    if not binary and model.likelihood.levels is None:
-        kinds = {"images": True}
-    count = _OF_SLOW if _slow(model) else COUNT
     found = []
-    for what, mean in kinds.items():
-        scores = sampled(model, model.config, EYES, count, mean=mean and binary)
-        found.append(_Row(name, what, to_display(drawn(model, _SHOWN, mean=mean), model), scores))
+    for what, (count, options) in _kinds(model).items():
+        scores = sampled(model, model.config, EYES, count, **options)
+        images = to_display(drawn(model, _SHOWN, **options), model)
+        found.append(_Row(name, what, images, scores))
     return found
 
 
-def _slow(model) -> bool:
-    return isinstance(model, Autoregressive)
+def _kinds(model) -> dict[str, tuple[int, dict[str, Any]]]:
+    """What is drawn of a model: by name, how many samples, and options of `sample`."""
+    if isinstance(model, Autoregressive):
+        return {"draws": (_OF_SLOW, {})}
+    if isinstance(model, Diffusion):
+        return {
+            f"{model.sampler.steps} steps": (COUNT, {}),
+            f"{model.schedule.steps:,} steps": (_OF_SLOW, {"sampler": Ancestral()}),
+        }
+    if "binarize" in model.config["data"]:
+        return {"draws": (COUNT, {}), "means": (COUNT, {"mean": True})}
+    return {"images" if model.likelihood.levels is None else "draws": (COUNT, {})}
 
 
 def _table(page: Page, rows: list[_Row]) -> None:
@@ -75,7 +81,8 @@ def _table(page: Page, rows: list[_Row]) -> None:
         "Bernoulli model is measured twice: its draws beside binarized test images, and its means, "
         "which papers show, beside grey ones. The ratio is the Frechet distance over its floor: "
         f"that of as many training images. {COUNT:,} samples each, {_OF_SLOW:,} of autoregressive "
-        "entries, which makes their floor higher and their ratio smaller: compare at equal numbers."
+        "entries and of diffusions that take all their steps, which makes their floor (then the "
+        "mean of several draws) higher and their ratio smaller: compare at equal numbers."
     )
     head = ("entry", "what", "samples", "FD-mnist", "FD / floor", "KID-mnist", "precision",
             "recall", "coverage", "copying", "classes; the rarest")  # fmt: skip
