@@ -21,7 +21,7 @@ from zoo.networks import GatedPixelCNN, WaveNet
 from zoo.noise import fold
 
 IMAGES, SIDE = 16, 28
-RATE, LEVELS = 8_000, 256
+RATE, LEVELS, SECONDS = 8_000, 256, 16
 # Steps that the plain samplers are timed for; the rest is alike.
 PLAIN_PIXELS, PLAIN_SAMPLES = 56, 100
 
@@ -88,22 +88,31 @@ def seconds(call: Callable[[], tf.Tensor]) -> float:
     return time.perf_counter() - start
 
 
-def compare(name: str, contenders: dict[str, tuple[Callable, float]], rounds: int) -> None:
-    """Prints a table; each contender is a call and the factor from its time to the whole task's."""
+def compare(
+    name: str, contenders: dict[str, tuple[Callable, float]], steps: int, rounds: int
+) -> None:
+    """Prints a table.
+
+    Args:
+        name: of the task.
+        contenders: a call each, and the factor from its time to the whole task's.
+        steps: how many elements the task draws.
+        rounds: turns of all contenders.
+    """
     for call, _ in contenders.values():
         call()
     times = {title: [] for title in contenders}
     for _ in range(rounds):
         for title, (call, factor) in contenders.items():
             times[title].append(seconds(call) * factor)
-    print(f"\n{name}\n\n| sampler | seconds, median | range |\n|---|---|---|")
+    head = "| sampler | seconds, median | range | elements a second |"
+    print(f"\n### {name}\n\n{head}\n|---|---|---|---|")
     for title, found in times.items():
-        print(
-            f"| {title} | {statistics.median(found):.3f} | {min(found):.3f} to {max(found):.3f} |"
-        )
+        middle, span = statistics.median(found), f"{min(found):.3f} to {max(found):.3f}"
+        print(f"| {title} | {middle:.3f} | {span} | {steps / middle:,.0f} |")
     ours, *others = times.values()
-    ratios = [min(turn[1:]) / turn[0] for turn in zip(ours, *others, strict=True)]
     if others:
+        ratios = [min(turn[1:]) / turn[0] for turn in zip(ours, *others, strict=True)]
         print(f"\ncached is {statistics.median(ratios):.1f} times as fast as the faster plain one")
 
 
@@ -117,6 +126,7 @@ def images(rounds: int) -> None:
             "plain, TensorFlow": (plain_images(model, xla=False), factor),
             "plain, XLA": (plain_images(model, xla=True), factor),
         },
+        IMAGES * SIDE * SIDE,
         rounds,
     )
 
@@ -133,9 +143,11 @@ def audio(rounds: int) -> None:
             "plain, TensorFlow": (plain_audio(window, xla=False), factor),
             "plain, XLA": (plain_audio(window, xla=True), factor),
         },
+        RATE,
         rounds,
     )
-    compare("16 seconds at once", {"cached": (lambda: model.sample(16, seed=0), 1.0)}, rounds)
+    several = {"cached": (lambda: model.sample(SECONDS, seed=0), 1.0)}
+    compare(f"{SECONDS} seconds of audio at once", several, SECONDS * RATE, rounds)
 
 
 def main() -> None:

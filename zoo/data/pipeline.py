@@ -142,6 +142,9 @@ def _shaped(x: tf.Tensor, indices: tf.Tensor, source: Source, labels: bool):
 
 def _finished(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
+    # Batches are cheap to make, so there is nothing to tune; and the thread that tunes may sleep on
+    # at the end of an epoch, for as long as the epoch took (seen in TensorFlow 2.21).
+    options.autotune.enabled = False
     # Several workers read the same arrays: each keeps its share of every batch.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -15,6 +15,7 @@ from zoo.errors import DataError, NotSupported, TrainingError
 from zoo.models.averaging import WeightAverage
 from zoo.models.finite import FiniteGuard
 from zoo.models.parts import MadeOfParts
+from zoo.networks.shifted import ShiftedConv
 from zoo.noise import fold
 
 # Data that Keras cuts into batches itself; anything else brings its own batches.
@@ -26,6 +27,7 @@ _CONVOLUTIONS = (
     keras.layers.Conv1DTranspose,
     keras.layers.Conv2DTranspose,
     keras.layers.Conv3DTranspose,
+    ShiftedConv,
 )
 # Private methods of Keras's that `GenerativeModel` replaces for several workers.
 _HOOKS = ("_maybe_symbolic_build", "_make_function")
