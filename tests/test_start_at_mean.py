@@ -12,7 +12,7 @@ from zoo import networks as zn
 from zoo import plain_yaml
 from zoo.cli import main
 from zoo.errors import ConfigError, NotSupported
-from zoo.models import VAE
+from zoo.models import VAE, Autoregressive
 from zoo.models.base import GenerativeModel
 from zoo.training import TrainingSettings, train
 from zoo.training.run import _mean
@@ -59,6 +59,18 @@ def test_the_mean_image_is_the_datas():
         np.testing.assert_allclose(image, expected, rtol=1e-5)
     assert float(image[0, 0, 0]) == pytest.approx(RAREST, rel=1e-4)
     assert float(image[1, 1, 0]) == pytest.approx(1 - RAREST)
+
+
+def test_each_pixel_of_a_made_starts_at_its_own_mean():
+    model = Autoregressive(zn.MADE([6], order="random"), zd.IndependentBernoulli((3, 4, 1)))
+    model.ensure_built()
+    # Its one feature of a pixel is the logit, whatever the seed.
+    np.testing.assert_array_equal(model.likelihood.projection.kernel, [[1.0]])
+    mean = np.random.RandomState(0).uniform(0.1, 0.9, size=(3, 4, 1))
+    model.start_at(mean)
+    model.network.mlp.kernels[-1].assign(np.zeros((6, 12)))
+    found = model.distribution(np.ones((2, 3, 4, 1), "float32")).mean()
+    np.testing.assert_allclose(found, [mean] * 2, rtol=1e-5)
 
 
 @pytest.mark.parametrize("channels", [1, 2])

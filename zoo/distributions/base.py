@@ -125,7 +125,12 @@ class DistributionLayer(keras.layers.Layer):
         if self.projection is None:
             spatial = self._spatial_rank(tuple(input_shape))
             units = sum(math.prod(shape[spatial:]) for shape in self.parameter_shapes.values())
-            self.projection = keras.layers.Dense(units, dtype="float32", name="projection")
+            # As many features of an element as it has parameters can be these themselves, where a
+            # random matrix, of one number in the extreme, would only slow their network down.
+            start = "identity" if spatial and input_shape[-1] == units else "glorot_uniform"
+            self.projection = keras.layers.Dense(
+                units, kernel_initializer=start, dtype="float32", name="projection"
+            )
         if not self.projection.built:
             self.projection.build(input_shape)
 
@@ -187,6 +192,14 @@ class Likelihood(DistributionLayer):
 
     def start_at(self, mean: np.ndarray) -> None:
         """Sets the biases of the built layer, so that features of zero give the image `mean`.
+
+        Raises:
+            NotSupported: this likelihood cannot.
+        """
+        raise NotSupported(f"{type(self).__name__} cannot start at the mean of the data")
+
+    def raw_at(self, mean: np.ndarray) -> np.ndarray:
+        """What the projection must make for the mean to be `mean` `[*event_shape]`, same shape.
 
         Raises:
             NotSupported: this likelihood cannot.

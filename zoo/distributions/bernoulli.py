@@ -68,9 +68,11 @@ class IndependentBernoulli(Likelihood):
     def start_at(self, mean: np.ndarray) -> None:
         bias = self.projection.bias
         # Features with the image's height and width have one bias for all positions.
-        mean = np.reshape(mean, (-1, bias.shape[0])).mean(axis=0)
+        bias.assign(self.raw_at(np.reshape(mean, (-1, bias.shape[0])).mean(axis=0)))
+
+    def raw_at(self, mean):
         probabilities = np.clip(mean, _RAREST, 1 - _RAREST)
-        bias.assign(np.log(probabilities / (1 - probabilities)))
+        return np.log(probabilities / (1 - probabilities))
 
     def sharpened(self, parameters, temperature, top_k):
         if top_k is not None:

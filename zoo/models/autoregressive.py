@@ -263,6 +263,11 @@ class Autoregressive(ConditionalModel):
 
     def start_at(self, mean: np.ndarray) -> None:
         self.likelihood.start_at(mean)
+        biases = self.network.element_biases
+        if biases is not None and self.network.feature_size == 1:
+            # The projection's bias is one for all elements, and these are not.
+            rest = self.likelihood.raw_at(mean) - self.likelihood.projection.bias.numpy()
+            biases.assign(np.reshape(rest, -1))
 
     def get_config(self):
         own_draws = self.own_draws

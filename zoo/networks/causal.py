@@ -74,6 +74,11 @@ class CausalNetwork(keras.layers.Layer):
         """
         return np.arange(self.steps)
 
+    @property
+    def element_biases(self) -> keras.Variable | None:
+        """Where each feature of each element has a bias of its own: these, flattened."""
+        return None
+
     # Shared.
 
     @property

@@ -52,6 +52,10 @@ class MADE(CausalNetwork):
         return self.mlp.outputs
 
     @property
+    def element_biases(self):
+        return self.mlp.biases[-1]
+
+    @property
     def order(self) -> np.ndarray:
         return np.argsort(positions(self.mlp.order, self.steps, self.mlp.seed))
 
