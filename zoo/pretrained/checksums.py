@@ -13,6 +13,7 @@ CHECKSUMS: dict[str, str] = {
     "cvae.mnist": "afc665e4df554aaee794a08223d06417d4f1d871ec9f522d494d1b0384f52a26",
     "dae.mnist": "97f25dd645bf9417758a00bd02aec0b57dcd749088fe9d9de5b64c2884a4b7ee",
     "dae_2d.mnist": "fb8bf9989d5e5efc414a2075f0c02ff76e5b8f0dc59da23c2db507233c62c54c",
+    "dcgan.mnist": "2d3d5804122a0e8c8bb0953daa67268df4fb46f21f2aa74753cc1c0ba4b13f7e",
     "ddpm.digits": "61c9b861364f94d9cee41b73b798d74a101da8e9b9c0d08b035da4e372312734",
     "ddpm.points": "dd26c16f2f6987bcb5c0c5eaa4ffee3f0bcf44b36da80f834cf1804a2ae250e9",
     "factor_vae.shapes": "a77106e91953a49f15984960ba8fd88b6caba6f599404cf789b18609f7c9d36b",
