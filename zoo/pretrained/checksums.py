@@ -22,6 +22,7 @@ CHECKSUMS: dict[str, str] = {
     "gaussian_vae.frey_faces": "be6301149c0f83a49bbd08c3d6c1f7e5abed825abc1752f4d9d252aad4aea7da",
     "gru.shakespeare": "c22881f35db8047cc30e56e496acb6caf208feb1af28c47909eabb4c04112583",
     "iwae.mnist": "d69b9446683857c84b301cf7edd3281dc620ccc768125ab23b2b3e870918b305",
+    "made.mnist": "3971e27d05ab8fa102454392915cae80c52ccf98eba876396ab4e701b8f86e4c",
     "mmd_vae.mnist": "1cbc0b5c2f4c6a8bfa5e3d97a7a34a3dab64e441bb03b17cf692e959b7c60e26",
     "ngram.shakespeare": "e21f5dca30ba945e14a5e85af4db6b3af4c762ba4999ff8af5f039e08e3a08e9",
     "ngram_words.shakespeare": "7bfbeeb311ecbeea0ae5e959680a8615d7b343b9c9e3a65f0b657289353ecb23",
