@@ -112,6 +112,7 @@ class Diffusion(ConditionalModel):
         self.guidance = float(guidance)
         # Not autograph: it would wrap the errors of a wrong request.
         self._walk = tf.function(self._walked, autograph=False)
+        self._look = tf.function(self._looked, autograph=False, reduce_retracing=True)
 
     def _checked(self, sampler: Sampler) -> Sampler:
         """The sampler; raises ValueError unless it is one that the schedule has times for."""
@@ -243,10 +244,13 @@ class Diffusion(ConditionalModel):
         count, key = _TIMES if num_samples is None else int(num_samples), fold(seed, "log_prob")
         if count < 1:
             raise DataError(f"num_samples is a whole number from 1, not {num_samples}")
-        total = tf.zeros(tf.shape(x)[:1])
-        for k in range(count):
-            total += self.terms_at(x, self.spread_times(x, k, count, key), fold(key, k), y).elbo
-        return total / count
+        x = tf.convert_to_tensor(x)
+        y = None if y is None else tf.convert_to_tensor(y)
+        looks = [self._look(x, y, tf.constant(k), count, key) for k in range(count)]
+        return tf.add_n(looks) / count
+
+    def _looked(self, x, y, k, count: int, key) -> tf.Tensor:
+        return self.terms_at(x, self.spread_times(x, k, count, key), fold(key, k), y).elbo
 
     def spread_times(
         self, x, k: int | tf.Tensor, count: int, key: tf.Tensor, shares: np.ndarray | None = None
