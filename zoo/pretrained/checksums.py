@@ -18,6 +18,7 @@ CHECKSUMS: dict[str, str] = {
     "ddpm.points": "dd26c16f2f6987bcb5c0c5eaa4ffee3f0bcf44b36da80f834cf1804a2ae250e9",
     "factor_vae.shapes": "a77106e91953a49f15984960ba8fd88b6caba6f599404cf789b18609f7c9d36b",
     "flow_vae.mnist": "5bf31e24c28f0eac1b38c644bfef5b61117ee34e7c8ee1fd02de785c48a9e5ec",
+    "gan.mnist": "08e1953663bd50028f2a9bec53f523775cc0c39092476ee553e93d23f16d2d3f",
     "gan.points": "616fba5f77b7f1088ad601b614827d4f936b863e6b5b85fc0ebb0287b73454dd",
     "gaussian_vae.frey_faces": "be6301149c0f83a49bbd08c3d6c1f7e5abed825abc1752f4d9d252aad4aea7da",
     "gru.shakespeare": "c22881f35db8047cc30e56e496acb6caf208feb1af28c47909eabb4c04112583",
