@@ -2,14 +2,17 @@
 
 import math
 import wave as riff
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.signal import lfilter
 from scipy.special import logsumexp
 from scipy.stats import logistic
 
 from zoo import data
+from zoo.commands.sounds import draw
 from zoo.data import spoken_digits, wav
 from zoo.data.spoken_digits import PADDING, Recording, from_mu_law, mu_law, to_wave, windows
 from zoo.errors import DataError, ZooError
@@ -289,3 +292,29 @@ def test_linear_prediction_finds_the_resonance_and_a_scale_of_largest_likelihood
 def test_what_cannot_be_predicted(make):
     with pytest.raises(DataError, match=r"a recording is|takes an order"):
         make()
+
+
+@pytest.mark.parametrize(("asked", "length"), [(None, 4000), (123, 123)])
+def test_sounds_are_half_a_second_unless_asked(asked, length):
+    class Silence:
+        event_shape, condition = (2048,), SimpleNamespace(classes=(10, 5))
+
+        def at_length(self, length):
+            self.event_shape = (length,)
+            return self
+
+        def sample(self, n, y, **options):
+            return tf.zeros([n, *self.event_shape])
+
+    args = SimpleNamespace(
+        name="silence",
+        n=3,
+        label=None,
+        prompt=None,
+        length=asked,
+        seed=0,
+        temperature=1,
+        top_k=None,
+    )
+    levels, labels = draw(Silence(), args)
+    assert levels.shape == (3, length) and labels[:, 0].tolist() == [0, 1, 2]

@@ -280,3 +280,18 @@ def test_a_saved_model_draws_completes_and_measures_as_here(network, likelihood,
     here = model.complete(drawn, known, y and np.array(y), seed=other)
     np.testing.assert_array_equal(completed, here)
     np.testing.assert_array_equal(completed[:, :2], drawn[:, :2])
+
+
+@pytest.mark.parametrize(
+    ("network", "wanted"),
+    [
+        (GatedPixelCNN(2, 1), False),
+        (PixelCNN(2, 1), False),
+        (PixelCNNPP(2, levels=1), False),
+        (MADE([4]), True),
+    ],
+)
+def test_xla_is_for_what_does_not_convolve(network, wanted):
+    model = Autoregressive(network, IndependentBernoulli((4, 4, 1)))
+    model.ensure_built()
+    assert model.prefers_xla() is wanted

@@ -209,3 +209,8 @@ def test_arrays_are_captured_and_not_copied_into_the_graph():
     source = from_memory(x, levels=256)
     traced = tf.function(source.take).get_concrete_function(tf.TensorSpec([None], tf.int64))
     assert traced.graph.as_graph_def().ByteSize() < 10_000
+
+
+def test_no_thread_tunes_a_pipeline():
+    for split in data.load("digits"):
+        assert split.options().autotune.enabled is False
