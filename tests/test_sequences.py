@@ -1,5 +1,6 @@
 """Sequences and texts: likelihoods over borders, padding, other lengths, counted entries."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -108,6 +109,18 @@ def test_another_length_has_the_same_weights():
     fixed.ensure_built()
     with pytest.raises(NotSupported, match="length 4 only"):
         fixed.at_length(5)
+
+
+def test_a_table_that_is_looked_up_often_takes_the_steps_of_adam():
+    model = gru(length=30)
+    x = np.random.RandomState(0).randint(0, 3, (8, 30)).astype(np.float32)
+    table = model.network.previous.table
+    before = table.numpy()
+    model.compile(keras.optimizers.Adam(1e-3, epsilon=0.0))
+    model.fit(zoo.data.from_array(x, levels=3, batch_size=8), verbose=0)
+    # Whatever the slope, the first step of Adam is as long as the learning rate.
+    used = [0, 1, 2, 4]
+    np.testing.assert_allclose(np.abs(table - before)[used], 1e-3, rtol=1e-2)
 
 
 def test_own_draws_replace_their_share_in_training_only():

@@ -225,7 +225,12 @@ class GenerativeModel(MadeOfParts, keras.Model):
         with tf.GradientTape() as tape:
             terms, loss = compute()
             objective = optimizer.scale_loss(tf.reduce_mean(loss) / replicas)
-        gradients = tape.gradient(objective, variables)
+        # Of a looked-up table the tape keeps one row for each look. Keras's Adam squares such rows
+        # before it adds those of one entry, and so takes steps that are too large.
+        gradients = [
+            None if g is None else tf.convert_to_tensor(g)
+            for g in tape.gradient(objective, variables)
+        ]
         # A loss scale is found by overflowing now and then: the optimizer skips such a step.
         skips = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         watched = [] if skips else [g for g in gradients if g is not None]

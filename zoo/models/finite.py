@@ -50,8 +50,5 @@ class FiniteGuard:
 
 def _any_not_finite(values: list) -> tf.Tensor:
     # A sum is finite only if every addend is, and costs one pass.
-    sums = [
-        tf.reduce_sum(tf.cast(v.values if isinstance(v, tf.IndexedSlices) else v, tf.float32))
-        for v in values
-    ]
+    sums = [tf.reduce_sum(tf.cast(v, tf.float32)) for v in values]
     return ~tf.math.is_finite(tf.add_n(sums)) if sums else tf.constant(False)
