@@ -96,6 +96,7 @@ CASES = [
     (["training.monitor=foo"], "val_elbo"),
     (["training.monitor=val_foo"], "training.monitor is 'val_foo'"),
     (["data.name=nosuch"], "no data set 'nosuch'"),
+    (["data.nosuch=3"], "takes no argument 'nosuch'"),
     (["data.batch_size=3"], "training.batch_size"),
     (["evaluation.foo=1"], "evaluation has no key 'foo'"),
     (["evaluation.baselines=[foo]"], "no baseline 'foo'"),
@@ -108,6 +109,11 @@ CASES = [
 @pytest.mark.parametrize("overrides, words", CASES, ids=[words for _, words in CASES])
 def test_what_is_found_before_the_first_step(refused, overrides, words, dry):
     refused(words, *dry, *sets([*TINY, *overrides]))
+
+
+@pytest.mark.parametrize("dry", [["--dry-run"], []], ids=["dry", "train"])
+def test_a_strategy_that_is_none(refused, dry):
+    refused("no strategy 'two'", *dry, "--strategy", "two")
 
 
 @pytest.mark.parametrize("dry", [["--dry-run"], []], ids=["dry", "train"])

@@ -1,14 +1,14 @@
 """`zoo train`."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo import configuration
 from zoo.commands.command import Command, say
-from zoo.errors import ConfigError, EntryError
+from zoo.errors import ConfigError, DataError, EntryError
 from zoo.files import CONFIG, refuse_existing
-from zoo.registration import nearest
 
 if TYPE_CHECKING:
     from zoo.models.base import GenerativeModel
@@ -54,7 +54,7 @@ def _run(args: argparse.Namespace) -> None:
 
     with configuration.located(config):
         if args.dry_run:
-            say(f"{_checked(config).count_params():,} parameters; nothing was written")
+            say(f"{_checked(config, args.strategy).count_params():,} parameters; nothing was written")
             return
         try:
             run = train(
@@ -81,15 +81,17 @@ def _require_same(named: configuration.Config, begun: configuration.Config, at: 
             )
 
 
-def _checked(config: configuration.Config) -> "GenerativeModel":
+def _checked(config: configuration.Config, strategy: str) -> "GenerativeModel":
     """What `train` checks, without data: the untrained model."""
     from zoo import storing
     from zoo.training import TrainingSettings
     from zoo.training.run import check_monitor, data_section
+    from zoo.training.strategies import check_name
 
+    check_name(strategy)
     settings = TrainingSettings.from_config(config.values.get("training", {}))
     settings.build_optimizer(steps_per_epoch=1)
-    _check_data_name(data_section(config.values)["name"])
+    _check_data(data_section(config.values))
     model = storing.build_model(config)
     check_monitor(model, settings)
     _check_evaluation(model, config)
@@ -102,16 +104,14 @@ def _check_evaluation(model: "GenerativeModel", config: configuration.Config) ->
     check(model, config.values.get("evaluation", {}))
 
 
-def _check_data_name(name: str) -> None:
-    """Raises a ConfigError for a name that `zoo.data.load` does not know; reads no data."""
-    from zoo.data.catalogue import FAMILIES, names
+def _check_data(section: Mapping[str, Any]) -> None:
+    """Raises a ConfigError for names that `zoo.data.load` does not know; reads no data."""
+    from zoo.data.loading import check_names
 
-    family, _, which = name.partition(":")
-    if name not in names() and not (family in FAMILIES and which):
-        forms = [*names(), *(f"{family}:..." for family in FAMILIES)]
-        raise ConfigError(
-            f"no data set {name!r}; did you mean: {nearest(name, forms)}?", ("data", "name")
-        )
+    try:
+        check_names(section["name"], section)
+    except DataError as error:
+        raise ConfigError(str(error), ("data",)) from error
 
 
 def _numbered(parent: Path, resume: bool) -> Path:

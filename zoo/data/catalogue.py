@@ -1,6 +1,6 @@
 """The names of data sets. Adding one costs a function that returns a `Collection`, and a line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,16 +73,18 @@ def collection(name: str, options: dict[str, Any]) -> Collection:
     Raises:
         DataError: no such set, no such argument, or the set is not at hand.
     """
-    family, colon, which = str(name).partition(":")
-    if colon and family in FAMILIES and which:
-        make, fixed = FAMILIES[family], [which]
-    elif name in SETS:
-        make, fixed = SETS[name].make, []
-    else:
-        near = nearest(name, [*names(), *_FORMS])
-        raise DataError(f"no data set {name!r}; did you mean: {near}?")
-    _check_options(name, options, parameters(make)[len(fixed) :])
+    make, fixed = _maker(name, options)
     return make(*fixed, **options)
+
+
+def check(name: str, options: Iterable[str]) -> None:
+    """Raises a DataError where `collection` would for the name or for an option's; reads no data.
+
+    Args:
+        name: as for `collection`.
+        options: names of the set's own arguments.
+    """
+    _maker(name, options)
 
 
 def vocabulary(name: str, **options: Any) -> text.Vocabulary:
@@ -140,7 +142,21 @@ def image_shape(name: str, **options: Any) -> tuple[int, ...]:
     return known or collection(name, options).pool.event_shape
 
 
-def _check_options(name: str, options: dict[str, Any], valid: list[str]) -> None:
+def _maker(name: str, options: Iterable[str]) -> tuple[Callable[..., Collection], list[str]]:
+    """What makes the set, and its first arguments; raises a DataError for unknown names."""
+    family, colon, which = str(name).partition(":")
+    if colon and family in FAMILIES and which:
+        make, fixed = FAMILIES[family], [which]
+    elif name in SETS:
+        make, fixed = SETS[name].make, []
+    else:
+        near = nearest(name, [*names(), *_FORMS])
+        raise DataError(f"no data set {name!r}; did you mean: {near}?")
+    _check_options(name, options, parameters(make)[len(fixed) :])
+    return make, fixed
+
+
+def _check_options(name: str, options: Iterable[str], valid: list[str]) -> None:
     for key in options:
         if key not in valid:
             raise DataError(

@@ -3,6 +3,7 @@
 XLA drops assertions inside a step, so whatever is wrong with data must be said at this door.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 from zoo.data import catalogue, checks, frozen, pipeline
 from zoo.data.descriptions import Description, describe
 from zoo.data.source import Source, from_memory
+from zoo.registration import parameters
 
 
 class Splits(NamedTuple):
@@ -90,6 +92,17 @@ def load(
         valid=split("valid", found.pool.part(kept, found.pool.count)) if held_out else None,
         test=split("test", found.test),
     )
+
+
+def check_names(name: str, arguments: Iterable[str]) -> None:
+    """Raises a DataError if `load` knows no such set or argument; reads no data.
+
+    Args:
+        name: as for `load`.
+        arguments: names of `load`'s arguments.
+    """
+    own = parameters(load)
+    catalogue.check(name, [key for key in arguments if key not in own])
 
 
 def from_array(

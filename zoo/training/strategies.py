@@ -30,8 +30,7 @@ def make_strategy(name: str = "auto", peer_seconds: float = 120.0) -> tf.distrib
         ConfigError: no such strategy, or TF_CONFIG is missing or wrong.
         TrainingError: some worker did not come within `peer_seconds`.
     """
-    if name not in STRATEGIES:
-        raise ConfigError(f"no strategy {name!r}; valid: {', '.join(STRATEGIES)}")
+    check_name(name)
     cluster = Cluster.from_environment()
     gpus = tf.config.list_physical_devices("GPU")
     if name == "auto":
@@ -47,6 +46,12 @@ def make_strategy(name: str = "auto", peer_seconds: float = 120.0) -> tf.distrib
     meet(cluster, peer_seconds)
     with _deadline(peer_seconds):
         return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def check_name(name: str) -> None:
+    """Raises a ConfigError if no strategy is called so."""
+    if name not in STRATEGIES:
+        raise ConfigError(f"no strategy {name!r}; valid: {', '.join(STRATEGIES)}")
 
 
 def is_chief() -> bool:
