@@ -304,6 +304,17 @@ def test_a_data_set_with_a_wrong_condition_is_one_clear_line(fault, use):
     assert int(compiled().optimizer.iterations.numpy()) == 0
 
 
+@pytest.mark.parametrize("use", ["fit", "evaluate", "encode", "log_prob", "sample"])
+def test_a_condition_that_nobody_asked_for_is_one_clear_line(use):
+    model = VAE(
+        zn.MLP([8]), zd.MultivariateNormalDiag(2), zn.MLP([8]), zd.IndependentBernoulli(EVENT)
+    )
+    model.compile()
+    first = COUNT if use == "sample" else X
+    with pytest.raises(DataError, match="takes no y"):
+        getattr(model, use)(first, y=Y["label"])
+
+
 def test_looking_at_the_labels_does_not_count_as_an_epoch():
     x, y = labelled(32)
     data = zoo.data.from_array(x, y, values="unit", batch_size=8, shuffle=True)

@@ -92,7 +92,7 @@ class ConditionalModel(GenerativeModel):
             self.check_given(y, (len(x),))
 
     def check_given(self, y, batch: Sequence[int]) -> None:
-        """Raises DataError unless `y` is what the condition takes; without one, anything goes.
+        """Raises DataError unless `y` is what the condition takes: None, where there is none.
 
         Args:
             y: of any type that numpy reads.
@@ -100,6 +100,8 @@ class ConditionalModel(GenerativeModel):
                 dimensions.
         """
         if self.condition is None:
+            if y is not None:
+                raise DataError(f"{self.name} has no condition, so it takes no y")
             return
         if y is None:
             raise DataError(self._missing())
