@@ -179,6 +179,7 @@ PROBLEMS = {
             batches=6,
             bar=1.0,
             convolutional=True,
+            overrides=("model.network.dilations=[1]",),
         ),
         Entry(
             "wavenet",

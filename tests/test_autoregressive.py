@@ -17,6 +17,7 @@ GREY, COLOUR = (3, 3, 1), (2, 2, 3)
 CASES = {
     "gated, one layer": (lambda: GatedPixelCNN(4, 1, first_kernel=3, units=4), GREY),
     "gated": (lambda: GatedPixelCNN(4, 3, units=4), GREY),
+    "gated, dilated": (lambda: GatedPixelCNN(4, 3, units=4, dilations=[1, 2]), (4, 4, 1)),
     "gated, reversed": (lambda: GatedPixelCNN(4, 2, units=4, order="reversed"), GREY),
     "gated, colour": (lambda: GatedPixelCNN(4, 2, units=4), COLOUR),
     "masked": (lambda: PixelCNN(4, 2, units=4), GREY),

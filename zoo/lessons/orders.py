@@ -35,7 +35,9 @@ class Budget(NamedTuple):
 
 BUDGETS = {
     "MADE": Budget("made.mnist", {"units": [500, 500]}, 100, 3000, 1e-3),
-    "GatedPixelCNN": Budget("gated_pixelcnn.mnist", {"filters": 16, "layers": 4}, 32, 800, 2e-3),
+    "GatedPixelCNN": Budget(
+        "gated_pixelcnn.mnist", {"filters": 16, "layers": 4, "dilations": [1]}, 32, 800, 2e-3
+    ),
 }
 
 

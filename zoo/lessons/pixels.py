@@ -17,7 +17,7 @@ from zoo.pictures import style
 from zoo.pictures.grids import image_grid, to_display
 
 NAME = "gated_pixelcnn.mnist"
-NETWORK = {"filters": 16, "layers": 3, "units": 32}
+NETWORK = {"filters": 16, "layers": 3, "units": 32, "dilations": [1]}
 # Of every training; a virtual epoch is a tenth of it.
 BATCH, RATE, _EPOCHS = 16, 2e-3, 10
 # The fixed deviation, and where the fitted ones start, in units of the whole range of a pixel.
@@ -153,7 +153,7 @@ def _log_probs(model, x: np.ndarray, levels: int, is_density: bool):
 
 
 def _introduce(page: Page) -> None:
-    network = ", ".join(f"{value} {key}" for key, value in NETWORK.items())
+    network = ", ".join(f"{key} {value}" for key, value in NETWORK.items())
     page.say(
         f"`{NAME}` with {network}, trained on grey images with five distributions of a pixel given "
         "the ones before it. The network, the seed, the order of the images, the steps "

@@ -1,5 +1,6 @@
 """Gated PixelCNN: two stacks of convolutions that together see all that was drawn before."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -24,14 +25,18 @@ class _GatedLayer(keras.layers.Layer):
         filters: int,
         rows: tuple[int, int],
         pixels: int,
+        dilation: int,
         first: bool,
         last: bool,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.first = first
-        self.vertical = ShiftedConv(2 * filters, rows, centred=True, name="vertical")
-        self.horizontal = ShiftedConv(2 * filters, (1, pixels), centred=False, name="horizontal")
+        sizes = {"vertical": rows, "horizontal": (1, pixels)}
+        self.vertical, self.horizontal = (
+            ShiftedConv(2 * filters, size, name == "vertical", dilation=dilation, name=name)
+            for name, size in sizes.items()
+        )
         self.link = dense(2 * filters, "link", bias=False)
         self.out = None if last else dense(filters, "out")
         self.skip = dense(filters, "skip", bias=False)
@@ -87,6 +92,8 @@ class GatedPixelCNN(PixelNetwork):
             right in the rows above, and as many pixels left.
         kernel: odd, of the other layers.
         units: channels of the 1x1 convolution after the skips.
+        dilations: of the layers after the first, over and over, such as [1, 2, 4]: they see further
+            at no cost. By default all are 1, as in the paper.
         order: "forward" or "reversed".
         **kwargs: `name`, `trainable` and `dtype`, as for any Keras layer.
 
@@ -108,21 +115,27 @@ class GatedPixelCNN(PixelNetwork):
         first_kernel: int = 7,
         kernel: int = 3,
         units: int = 64,
+        dilations: Sequence[int] = (1,),
         order: str = "forward",
         **kwargs: Any,
     ):
         super().__init__(order, **kwargs)
         if layers < 1 or first_kernel % 2 == 0 or kernel % 2 == 0 or min(first_kernel, kernel) < 3:
             raise ValueError("GatedPixelCNN takes 1 layer or more, and odd kernels of 3 or more")
+        if not dilations or min(dilations) < 1:
+            raise ValueError("the dilations of a GatedPixelCNN are 1 or more each")
         self.filters, self.depth, self.units = filters, layers, units
         self.first_kernel, self.kernel = first_kernel, kernel
-        self.gated = []
+        self.dilations, self.gated = list(dilations), []
         for i in range(layers):
             # The first layer's image is moved by one, so that as many pixels less are left to see.
             size = first_kernel if i == 0 else kernel
             rows = size // 2 + (i > 0)
+            dilation = self.dilations[(i - 1) % len(self.dilations)] if i else 1
             ends = {"first": i == 0, "last": i == layers - 1}
-            self.gated.append(_GatedLayer(filters, (rows, size), rows, **ends, name=f"gated_{i}"))
+            self.gated.append(
+                _GatedLayer(filters, (rows, size), rows, dilation, **ends, name=f"gated_{i}")
+            )
         self.top = dense(units, "top")
 
     @property
@@ -195,5 +208,6 @@ class GatedPixelCNN(PixelNetwork):
             "first_kernel": self.first_kernel,
             "kernel": self.kernel,
             "units": self.units,
+            "dilations": self.dilations,
         }
         return {**super().get_config(), **own}

@@ -12,7 +12,9 @@ from zoo.networks.causal import remember
 class ShiftedConv(keras.layers.Layer):
     """output(i, j) = b + sum of kernel * x over rows i - h + 1 .. i and w columns.
 
-    The columns are j - (w - 1) / 2 .. j + (w - 1) / 2 if `centred`, otherwise j - w + 1 .. j.
+    The columns are j - (w - 1) / 2 .. j + (w - 1) / 2 if `centred`, otherwise j - w + 1 .. j. With
+    a dilation d, every d-th of the d h rows and d w columns is seen, the row i and the middle (or
+    last) column among them.
     Outside the image x is 0. On an image that was moved down (or right) by one, the output thus
     sees what is above (or left) of its place.
 
@@ -20,13 +22,14 @@ class ShiftedConv(keras.layers.Layer):
     puts a pixel or a row into it, `pixel` and `row` make the output there.
 
     Shapes: x `[B, H, W, C]` -> `[B, H / stride, W / stride, filters]`; memory
-    `[H + h - 1, W + w - 1, B, C]`, a pixel `[B, C]`, a row `[W, B, C]`.
+    `[H + d (h - 1), W + d (w - 1), B, C]`, a pixel `[B, C]`, a row `[W, B, C]`.
 
     Args:
         filters: channels of the output.
         kernel_size: (h, w).
         centred: see above; w is odd then.
         stride: of both axes; the output (r, c) is the one at (stride r, stride c).
+        dilation: of both axes; with a stride it is 1.
     """
 
     def __init__(
@@ -35,15 +38,18 @@ class ShiftedConv(keras.layers.Layer):
         kernel_size: Sequence[int],
         centred: bool,
         stride: int = 1,
+        dilation: int = 1,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.height, self.width = kernel_size
         if centred and self.width % 2 == 0:
             raise ValueError(f"a centred convolution has an odd width, not {self.width}")
-        self.filters, self.stride = filters, stride
-        self.left = (self.width - 1) // 2 if centred else self.width - 1
-        self.right = self.width - 1 - self.left
+        self.filters, self.stride, self.dilation = filters, stride, dilation
+        # So many rows and columns beside its own does it look up, left and right.
+        self.up, across = dilation * (self.height - 1), dilation * (self.width - 1)
+        self.left = across // 2 if centred else across
+        self.right = across - self.left
 
     def build(self, input_shape):
         shape = (self.height, self.width, input_shape[-1], self.filters)
@@ -55,8 +61,11 @@ class ShiftedConv(keras.layers.Layer):
         return tf.convert_to_tensor(self.kernel)
 
     def call(self, x):
-        padded = tf.pad(x, [[0, 0], [self.height - 1, 0], [self.left, self.right], [0, 0]])
-        return tf.nn.conv2d(padded, self.weight(), self.stride, "VALID") + self.bias
+        padded = tf.pad(x, [[0, 0], [self.up, 0], [self.left, self.right], [0, 0]])
+        convolved = tf.nn.conv2d(
+            padded, self.weight(), self.stride, "VALID", dilations=self.dilation
+        )
+        return convolved + self.bias
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
@@ -67,31 +76,30 @@ class ShiftedConv(keras.layers.Layer):
     def memory(self, batch: int | tf.Tensor, height: int, width: int) -> tf.Tensor:
         """What has been seen of an image of this size: nothing."""
         channels = self.kernel.shape[2]
-        return tf.zeros(
-            [height + self.height - 1, width + self.width - 1, batch, channels], self.compute_dtype
-        )
+        size = [height + self.up, width + self.left + self.right]
+        return tf.zeros([*size, batch, channels], self.compute_dtype)
 
     def push(self, memory: tf.Tensor, pixel: tf.Tensor, i, j) -> tf.Tensor:
         """Puts the pixel (i, j) of x into the memory."""
-        return remember(memory, pixel, i + self.height - 1, j + self.left)
+        return remember(memory, pixel, i + self.up, j + self.left)
 
     def push_row(self, memory: tf.Tensor, row: tf.Tensor, i) -> tf.Tensor:
         """Puts the row i of x into the memory."""
         padded = tf.pad(row, [[self.left, self.right], [0, 0], [0, 0]])
-        return remember(memory, padded, i + self.height - 1)
+        return remember(memory, padded, i + self.up)
 
     def pixel(self, memory: tf.Tensor, i, j) -> tf.Tensor:
         """The output `[B, filters]` whose last seen pixel of x is (i, j) (and right of it)."""
-        window = tf.slice(
-            memory, [i, j, 0, 0], [self.height, self.width, memory.shape[2] or -1, -1]
-        )
+        size = [self.up + 1, self.left + self.right + 1, memory.shape[2] or -1, -1]
+        window = tf.slice(memory, [i, j, 0, 0], size)[:: self.dilation, :: self.dilation]
         return tf.einsum("hwbc,hwcf->bf", window, self.weight()) + self.bias
 
     def row(self, memory: tf.Tensor, i) -> tf.Tensor:
         """The output's row `[W / stride, B, filters]` whose last seen row of x is i."""
-        rows = tf.slice(memory, [i, 0, 0, 0], [self.height, -1, -1, -1])
-        end = memory.shape[1] - self.width + 1
-        windows = [rows[:, k : k + end : self.stride] for k in range(self.width)]
+        rows = tf.slice(memory, [i, 0, 0, 0], [self.up + 1, -1, -1, -1])[:: self.dilation]
+        end = memory.shape[1] - self.left - self.right
+        starts = [k * self.dilation for k in range(self.width)]
+        windows = [rows[:, k : k + end : self.stride] for k in starts]
         return tf.einsum("khjbc,hkcf->jbf", tf.stack(windows), self.weight()) + self.bias
 
 
