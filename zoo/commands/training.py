@@ -54,7 +54,8 @@ def _run(args: argparse.Namespace) -> None:
 
     with configuration.located(config):
         if args.dry_run:
-            say(f"{_checked(config, args.strategy).count_params():,} parameters; nothing was written")
+            model = _checked(config, args.strategy)
+            say(f"{model.count_params():,} parameters; nothing was written")
             return
         try:
             run = train(

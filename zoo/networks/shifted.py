@@ -12,11 +12,10 @@ from zoo.networks.causal import remember
 class ShiftedConv(keras.layers.Layer):
     """output(i, j) = b + sum of kernel * x over rows i - h + 1 .. i and w columns.
 
-    The columns are j - (w - 1) / 2 .. j + (w - 1) / 2 if `centred`, otherwise j - w + 1 .. j. With
-    a dilation d, every d-th of the d h rows and d w columns is seen, the row i and the middle (or
-    last) column among them.
-    Outside the image x is 0. On an image that was moved down (or right) by one, the output thus
-    sees what is above (or left) of its place.
+    The columns are j - (w - 1) / 2 .. j + (w - 1) / 2 if `centred`, otherwise j - w + 1 .. j; with
+    a dilation d, the distances from (i, j) are d times as long. Outside the image x is 0. On an
+    image that was moved down (or right) by one, the output thus sees what is above (or left) of its
+    place.
 
     A whole image is a convolution. For drawing, a `memory` keeps what has been seen of x: `push`
     puts a pixel or a row into it, `pixel` and `row` make the output there.
