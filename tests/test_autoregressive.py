@@ -22,6 +22,7 @@ CASES = {
     "gated, colour": (lambda: GatedPixelCNN(4, 2, units=4), COLOUR),
     "masked": (lambda: PixelCNN(4, 2, units=4), GREY),
     "masked, colour": (lambda: PixelCNN(6, 2, first_kernel=3, units=6), COLOUR),
+    "masked, dilated": (lambda: PixelCNN(4, 2, units=4, dilations=[2, 1]), (4, 4, 1)),
     "masked, reversed": (lambda: PixelCNN(6, 1, units=6, order="reversed"), COLOUR),
     "++": (lambda: PixelCNNPP(4, 1, levels=2), (4, 4, 1)),
     "++, one level": (lambda: PixelCNNPP(4, 2, levels=1, order="reversed"), GREY),
@@ -254,6 +255,9 @@ def test_parts_that_are_none_are_refused():
         Autoregressive(MLP([3]), IndependentBernoulli(GREY))
     with pytest.raises(ValueError, match="takes images"):
         Autoregressive(GatedPixelCNN(4, 1), IndependentBernoulli((3, 3))).ensure_built()
+    for network in (GatedPixelCNN, PixelCNN):
+        with pytest.raises(ValueError, match="1 or more each"):
+            network(4, 2, dilations=[2, 0])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo.networks.pixels import PixelNetwork, dense, gate
+from zoo.networks.pixels import PixelNetwork, cycled, dense, gate
 from zoo.networks.shifted import ShiftedConv, moved_down, moved_right
 from zoo.registration import register
 
@@ -122,16 +122,13 @@ class GatedPixelCNN(PixelNetwork):
         super().__init__(order, **kwargs)
         if layers < 1 or first_kernel % 2 == 0 or kernel % 2 == 0 or min(first_kernel, kernel) < 3:
             raise ValueError("GatedPixelCNN takes 1 layer or more, and odd kernels of 3 or more")
-        if not dilations or min(dilations) < 1:
-            raise ValueError("the dilations of a GatedPixelCNN are 1 or more each")
         self.filters, self.depth, self.units = filters, layers, units
         self.first_kernel, self.kernel = first_kernel, kernel
         self.dilations, self.gated = list(dilations), []
-        for i in range(layers):
+        for i, dilation in enumerate([1, *cycled(dilations, layers - 1)]):
             # The first layer's image is moved by one, so that as many pixels less are left to see.
             size = first_kernel if i == 0 else kernel
             rows = size // 2 + (i > 0)
-            dilation = self.dilations[(i - 1) % len(self.dilations)] if i else 1
             ends = {"first": i == 0, "last": i == layers - 1}
             self.gated.append(
                 _GatedLayer(filters, (rows, size), rows, dilation, **ends, name=f"gated_{i}")

@@ -1,12 +1,13 @@
 """PixelCNN: convolutions whose kernels are masked behind the present pixel and channel."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.networks.pixels import PixelNetwork
+from zoo.networks.pixels import PixelNetwork, cycled
 from zoo.networks.shifted import ShiftedConv
 from zoo.registration import register
 
@@ -22,6 +23,7 @@ class MaskedConv(ShiftedConv):
         kernel: odd, height and width of the kernel of which the mask leaves the first half.
         groups: channels of the image.
         own: False is the papers' mask A, True mask B.
+        **kwargs: `dilation`, and those of any Keras layer.
     """
 
     def __init__(self, filters: int, kernel: int, groups: int, own: bool, **kwargs: Any):
@@ -32,10 +34,11 @@ class MaskedConv(ShiftedConv):
         super().build(input_shape)
         height, width, inputs, outputs = self.kernel.shape
         mask = np.ones((height, width, inputs, outputs), np.float32)
-        mask[-1, self.left + 1 :] = 0
+        middle = width // 2
+        mask[-1, middle + 1 :] = 0
         before = np.arange(inputs) * self.groups // inputs
         after = np.arange(outputs) * self.groups // outputs
-        mask[-1, self.left] = before[:, None] < after + self.own
+        mask[-1, middle] = before[:, None] < after + self.own
         self.mask = mask
 
     def weight(self):
@@ -49,11 +52,11 @@ class MaskedConv(ShiftedConv):
 class _Block(keras.layers.Layer):
     """h + W_2 a(conv(a(W_1 a(h)))), a = relu; the convolution and W_1 half as wide as h."""
 
-    def __init__(self, filters: int, kernel: int, groups: int, **kwargs: Any):
+    def __init__(self, filters: int, kernel: int, groups: int, dilation: int, **kwargs: Any):
         super().__init__(**kwargs)
         half = filters // 2
         self.narrow = MaskedConv(half, 1, groups, own=True, name="narrow")
-        self.conv = MaskedConv(half, kernel, groups, own=True, name="conv")
+        self.conv = MaskedConv(half, kernel, groups, own=True, dilation=dilation, name="conv")
         self.widen = MaskedConv(filters, 1, groups, own=True, name="widen")
 
     def build(self, input_shape):
@@ -83,6 +86,8 @@ class PixelCNN(PixelNetwork):
         first_kernel: odd, of the first convolution (mask A).
         kernel: odd, of the blocks (mask B).
         units: channels of the 1x1 convolution at the end, a multiple of the image's channels.
+        dilations: of the blocks, over and over, such as [1, 2, 4]: they see further at no cost. By
+            default all are 1, as in the paper.
         order: "forward" or "reversed" pixels; channels are drawn from the first to the last.
         **kwargs: `name`, `trainable` and `dtype`, as for any Keras layer.
 
@@ -105,6 +110,7 @@ class PixelCNN(PixelNetwork):
         first_kernel: int = 7,
         kernel: int = 3,
         units: int = 64,
+        dilations: Sequence[int] = (1,),
         order: str = "forward",
         **kwargs: Any,
     ):
@@ -113,6 +119,7 @@ class PixelCNN(PixelNetwork):
             raise ValueError("PixelCNN takes 1 layer or more, and odd kernels; the first from 3 on")
         self.filters, self.depth, self.units = filters, layers, units
         self.first_kernel, self.kernel = first_kernel, kernel
+        self.dilations, self.each_dilation = list(dilations), cycled(dilations, layers)
         self.given = keras.layers.Dense(filters, use_bias=False, name="context")
 
     @property
@@ -136,8 +143,8 @@ class PixelCNN(PixelNetwork):
         self.first = MaskedConv(self.filters, self.first_kernel, channels, own=False, name="first")
         self.first.build((*places, channels))
         self.blocks = [
-            _Block(self.filters, self.kernel, channels, name=f"block_{i}")
-            for i in range(self.depth)
+            _Block(self.filters, self.kernel, channels, dilation, name=f"block_{i}")
+            for i, dilation in enumerate(self.each_dilation)
         ]
         for block in self.blocks:
             block.build((*places, self.filters))
@@ -198,5 +205,6 @@ class PixelCNN(PixelNetwork):
             "first_kernel": self.first_kernel,
             "kernel": self.kernel,
             "units": self.units,
+            "dilations": self.dilations,
         }
         return {**super().get_config(), **own}

@@ -1,5 +1,6 @@
 """What networks over pixels share: the order of drawing, and the memory of pixels drawn."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -73,6 +74,17 @@ class PixelNetwork(CausalNetwork):
     def row_of(self, pixels: tf.Tensor, i: tf.Tensor) -> tf.Tensor:
         """The row i - 1 `[W, B, C]`; zeros above the first."""
         return tf.slice(pixels, [i * self.columns, 0, 0], [self.columns, -1, -1])
+
+
+def cycled(dilations: Sequence[int], layers: int) -> list[int]:
+    """The dilation of each of so many layers: `dilations` over and over.
+
+    Raises:
+        ValueError: there is none, or one below 1.
+    """
+    if not dilations or min(dilations) < 1:
+        raise ValueError(f"dilations are 1 or more each, not {list(dilations)}")
+    return [dilations[i % len(dilations)] for i in range(layers)]
 
 
 def dense(units: int, name: str, bias: bool = True) -> keras.layers.Dense:
