@@ -306,6 +306,14 @@ def test_a_config_builds_the_same_network(name):
         np.testing.assert_array_equal(copy(_levels(2)), network(_levels(2)))
 
 
+def test_the_vectors_of_many_words_are_as_long_as_those_of_few_at_first():
+    for levels in (5, 5_000):
+        network = GRU(levels, units=4, embedding=400)
+        network.build((None, LENGTH))
+        lengths = np.linalg.norm(network.previous.table.numpy(), axis=1)
+        np.testing.assert_allclose(lengths, np.sqrt(400), rtol=0.25)
+
+
 @pytest.mark.parametrize(
     "make",
     [

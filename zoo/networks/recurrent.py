@@ -81,8 +81,8 @@ class GRU(CausalNetwork):
         levels: how many values an element can take.
         units: length of h, in every layer.
         layers: how many.
-        embedding: length of a level's vector; None: its one-hot code, which the first layer's W
-            reads as a row.
+        embedding: length of a level's vector, standard normal at first; None: its one-hot code,
+            which the first layer's W reads as a row.
         dropout: of every layer's h' on its way up, and of the embedding, in training.
         **kwargs: `name`, `trainable` and `dtype`, as for any Keras layer.
 
@@ -115,7 +115,12 @@ class GRU(CausalNetwork):
             raise ValueError("GRU takes units, layers and an embedding of 1 or more")
         self.levels, self.units, self.depth, self.embedding = levels, units, layers, embedding
         self.dropout = checked_dropout(dropout)
-        self.previous = PreviousLevel(levels, embedding or 3 * units, name="previous")
+        self.previous = PreviousLevel(
+            levels,
+            embedding or 3 * units,
+            _standard_normal if embedding is not None else None,
+            name="previous",
+        )
         self.cells = [GatedUnits(units, name=f"cell_{i}") for i in range(layers)]
 
     @property
@@ -199,6 +204,12 @@ class GatedUnits(keras.layers.Layer):
             value(self.recurrent_kernel, self.compute_dtype),
             value(self.bias, self.compute_dtype)[1],
         )
+
+
+def _standard_normal() -> keras.initializers.Initializer:
+    # Glorot's deviation counts all levels as inputs, where one of them is there at a time: the rows
+    # of thousands of words would be so short that the state hardly hears them for whole epochs.
+    return keras.initializers.RandomNormal(stddev=1.0)
 
 
 @tf.custom_gradient
