@@ -24,6 +24,7 @@ CHECKSUMS: dict[str, str] = {
     "gated_pixelcnn.mnist": "f48ff2aeac81c307d8429256c865900dc53e617431a74710e1a3d879e2cae052",
     "gaussian_vae.frey_faces": "a11e2b167c1445ef86ec26b6b46b4e19ebd552195526a4a935115d27c7130bf2",
     "gru.shakespeare": "c22881f35db8047cc30e56e496acb6caf208feb1af28c47909eabb4c04112583",
+    "gru_words.shakespeare": "eb5803975f606af83c078d6a4903ce94726a71b54dca3c9bbf70e31035e73dc4",
     "iwae.mnist": "d69b9446683857c84b301cf7edd3281dc620ccc768125ab23b2b3e870918b305",
     "made.mnist": "3971e27d05ab8fa102454392915cae80c52ccf98eba876396ab4e701b8f86e4c",
     "mmd_vae.mnist": "1cbc0b5c2f4c6a8bfa5e3d97a7a34a3dab64e441bb03b17cf692e959b7c60e26",
