@@ -1,6 +1,7 @@
 import hashlib
 import json
 import random
+import re
 import resource
 import shutil
 
@@ -11,7 +12,7 @@ import yaml
 
 import zoo
 from zoo import catalogue, configuration, storing
-from zoo.errors import ConfigError, EntryError, NotSupported, WeightsError, ZooError
+from zoo.errors import ConfigError, DataError, EntryError, NotSupported, WeightsError, ZooError
 from zoo.models.weights import round_to_half
 
 NAME = "vae.digits"
@@ -119,6 +120,22 @@ def test_what_is_saved_is_loaded(model, saved):
     digest, name = (saved / "sha256").read_text().split("  ")
     assert hashlib.sha256((saved / name.strip()).read_bytes()).hexdigest() == digest
     assert json.loads((saved / "card.json").read_text())["parameters"] == model.count_params()
+
+
+def test_messages_call_a_model_as_its_user_does(saved, tmp_path):
+    odd = tmp_path / "-mine, 2nd é"
+    shutil.copytree(saved, odd)
+    wrong = np.zeros((3, 2, 2, 1), "float32")
+    for model, name in (
+        (zoo.create("vae.digits", smoke=True), r"vae\.digits"),
+        (zoo.load("vae.digits"), r"vae\.digits"),
+        (zoo.load(odd), "mine__2nd__"),
+    ):
+        assert re.fullmatch(name, model.name)
+        with pytest.raises(DataError, match=f"^{name} "):
+            model.encode(wrong)
+        model.compile()
+        model.fit(np.zeros((4, *model.event_shape), "float32"), verbose=0)
 
 
 def test_a_model_built_by_hand_is_saved_after_training(tmp_path):

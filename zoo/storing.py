@@ -12,6 +12,7 @@ import json
 import math
 import os
 import random
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,13 +50,14 @@ def register_all() -> None:
         importlib.import_module(package)
 
 
-def build_model(config: Config, seed: int | None = None) -> "keras.Model":
+def build_model(config: Config, seed: int | None = None, name: str | None = None) -> "keras.Model":
     """The untrained model of a config, built, with the config as plain data in `model.config`.
 
     Args:
         config: resolved.
         seed: of the initial weights and of the model's noise; None: what the config's model says,
             otherwise 0. The same seed gives the same weights.
+        name: what messages and pictures call the model; None: as the config is called.
 
     Raises:
         ConfigError: with file and line.
@@ -67,9 +69,16 @@ def build_model(config: Config, seed: int | None = None) -> "keras.Model":
     seed = values["model"].get("seed", 0) if seed is None else seed
     with configuration.located(config), _initializers(seed):
         model = built(values["model"])
+    # Set once its variables are there, so that their paths are the same under any name.
+    model.name = _scope(name or config.name)
     # Not by assignment: Keras would track the dictionary, and wrap it.
     object.__setattr__(model, "config", values)
     return model
+
+
+def _scope(name: str) -> str:
+    """The name with what TensorFlow does not take in the name of a scope replaced."""
+    return re.sub("[^A-Za-z0-9_.-]", "_", name).lstrip("_-") or "model"
 
 
 def built(section: Any) -> "GenerativeModel":
@@ -178,7 +187,7 @@ def read(folder: str | os.PathLike, checksum: str | None = None) -> "keras.Model
     folder = Path(folder)
     config = configuration.read(folder / CONFIG)
     checksum = checksum or _own_checksum(folder)
-    model = build_model(config)
+    model = build_model(config, name=folder.resolve().name)
     from zoo.models.weights import read_weights
 
     try:
