@@ -22,6 +22,7 @@ CHECKSUMS: dict[str, str] = {
     "gan.mnist": "08e1953663bd50028f2a9bec53f523775cc0c39092476ee553e93d23f16d2d3f",
     "gan.points": "616fba5f77b7f1088ad601b614827d4f936b863e6b5b85fc0ebb0287b73454dd",
     "gated_pixelcnn.mnist": "f48ff2aeac81c307d8429256c865900dc53e617431a74710e1a3d879e2cae052",
+    "gated_pixelcnn_class.mnist": "126e149e3ce24fa073152eeac1e27ef9f2e877cbd55fe654299b5f128a7b3de1",
     "gaussian_vae.frey_faces": "a11e2b167c1445ef86ec26b6b46b4e19ebd552195526a4a935115d27c7130bf2",
     "gru.shakespeare": "c22881f35db8047cc30e56e496acb6caf208feb1af28c47909eabb4c04112583",
     "gru_words.shakespeare": "eb5803975f606af83c078d6a4903ce94726a71b54dca3c9bbf70e31035e73dc4",
