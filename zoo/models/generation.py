@@ -64,9 +64,20 @@ def generate(
         seen = tf.cast(seen, previous.dtype)
         return index + 1, state, seen, total + log_prob, drawn.write(index, flat)
 
+    def row(index, state, previous, *rest):
+        # A loop of its own, no condition in the steps: its branches would copy the whole state.
+        state = network.start_row(state, previous, index, context)
+        end = index + network.row_length
+        return tf.while_loop(
+            lambda index, *_: index < end,
+            body,
+            (index, state, previous, *rest),
+            parallel_iterations=1,
+        )
+
     _, _, _, total, drawn = tf.while_loop(
         lambda index, *_: index < steps,
-        body,
+        row,
         (
             tf.constant(0),
             network.start(batch, context),

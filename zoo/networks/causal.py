@@ -66,6 +66,22 @@ class CausalNetwork(keras.layers.Layer):
         """
         raise NotImplementedError
 
+    def start_row(
+        self, state: State, previous: tf.Tensor, index: tf.Tensor, context: tf.Tensor | None
+    ) -> State:
+        """The state with what all steps of a row share; called before a row's first step.
+
+        Args:
+            state, previous, index, context: as `step` gets them next.
+        """
+        del previous, index, context
+        return state
+
+    @property
+    def row_length(self) -> int:
+        """Steps in a row; those of a sequence are all in one."""
+        return self.steps
+
     @property
     def order(self) -> np.ndarray:
         """Places of the steps, in the order in which they are drawn: the first is `order[0]`.

@@ -167,33 +167,30 @@ class GatedPixelCNN(PixelNetwork):
         }
 
     def step(self, state, previous, index, context):
-        i, j = index // self.columns, index % self.columns
-        pixels = self.drawn(state["pixels"], previous, index)
-        vertical, links = tf.cond(
-            tf.equal(j, 0),
-            lambda: self._row(state["vertical"], self.row_of(pixels, i), i, context),
-            lambda: (state["vertical"], state["links"]),
-        )
+        j = index % self.columns
         h = tf.where(tf.equal(j, 0), tf.zeros_like(previous), previous)
+        layers = zip(self.gated, state["horizontal"], state["links"], strict=True)
         horizontal, skips = [], 0.0
-        for layer, memory, link in zip(self.gated, state["horizontal"], links, strict=True):
+        for layer, memory, link in layers:
             memory = layer.horizontal.push(memory, h, 0, j)
             convolved = layer.horizontal.pixel(memory, 0, j)
             h, skip = layer.on_pixels(convolved, link[j], h)
             horizontal.append(memory)
             skips += skip
-        state = {"pixels": pixels, "vertical": vertical, "horizontal": horizontal, "links": links}
-        return self._finished(skips), state
+        pixels = self.drawn(state["pixels"], previous, index)
+        return self._finished(skips), {**state, "pixels": pixels, "horizontal": horizontal}
 
-    def _row(self, memories, row, i, context):
-        """The vertical stack at row i, whose pixels all see the same rows above."""
-        pushed, links, v = [], [], row
-        for layer, memory in zip(self.gated, memories, strict=True):
+    def start_row(self, state, previous, index, context):
+        """The vertical stack: all pixels of a row see the same rows above."""
+        i = index // self.columns
+        v = self.row_of(self.drawn(state["pixels"], previous, index), i)
+        pushed, links = [], []
+        for layer, memory in zip(self.gated, state["vertical"], strict=True):
             memory = layer.vertical.push_row(memory, v, i)
             v, link = layer.on_rows(layer.vertical.row(memory, i), layer.given(context, False))
             pushed.append(memory)
             links.append(link)
-        return pushed, links
+        return {**state, "vertical": pushed, "links": links}
 
     def _finished(self, skips: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu(self.top(tf.nn.relu(skips)))

@@ -270,42 +270,44 @@ class PixelCNNPP(PixelNetwork):
             "beside": [tf.zeros([self.columns, *size[:1], self.filters]), *beside],
         }
 
-    def step(self, state, previous, index, context):
-        i, j = index // self.columns, index % self.columns
-        inside = tf.cast(tf.fill([tf.shape(previous)[0], 1], index > 0), previous.dtype)
-        previous = tf.concat([previous, inside], axis=-1)
-        pixels = self.drawn(state["pixels"], previous, index)
+    def start_row(self, state, previous, index, context):
+        """The stream of the rows above, and what it hands to the other one."""
+        i = index // self.columns
+        row = self.row_of(self._drawn(state, previous, index), i)
         above_memory, row_memory, left_memory = state["firsts"]
-        above_memory, row_memory, memories, beside = tf.cond(
-            tf.equal(j, 0),
-            lambda: self._row(above_memory, row_memory, state["above"], pixels, i, context),
-            lambda: (above_memory, row_memory, state["above"], state["beside"]),
-        )
-        seen = tf.where(tf.equal(j, 0), tf.zeros_like(previous), previous)
-        left_memory = self.first_left.push(left_memory, seen, i, j)
-        start = beside[0][j] + self.first_left.pixel(left_memory, i, j)
-        here = _Pixel(state["left"], i, j)
-        near = [
-            row[j // 2**level]
-            for row, level in zip(beside[1:], self._levels_of_blocks(), strict=True)
-        ]
-        features = tf.nn.elu(self.left.run(here, start, context, iter(near))[-1])
-        return features, {
-            "pixels": pixels,
-            "firsts": [above_memory, row_memory, left_memory],
-            "above": memories,
-            "left": here.kept,
-            "beside": beside,
-        }
-
-    def _row(self, above_memory, row_memory, memories, pixels, i, context):
-        """The stream of the rows above, at row i, and what it hands to the other one."""
-        row = self.row_of(pixels, i)
         above_memory = self.first_above.push_row(above_memory, row, i)
         row_memory = self.row_above.push_row(row_memory, row, i)
-        here = _Row(memories, i)
+        here = _Row(state["above"], i)
         outputs = self.above.run(here, self.first_above.row(above_memory, i), context)
-        return above_memory, row_memory, here.kept, [self.row_above.row(row_memory, i), *outputs]
+        return {
+            **state,
+            "firsts": [above_memory, row_memory, left_memory],
+            "above": here.kept,
+            "beside": [self.row_above.row(row_memory, i), *outputs],
+        }
+
+    def step(self, state, previous, index, context):
+        i, j = index // self.columns, index % self.columns
+        *firsts, left_memory = state["firsts"]
+        before = _with_inside(previous, index)
+        seen = tf.where(tf.equal(j, 0), tf.zeros_like(before), before)
+        left_memory = self.first_left.push(left_memory, seen, i, j)
+        first, *others = state["beside"]
+        near = [
+            row[j // 2**level] for row, level in zip(others, self._levels_of_blocks(), strict=True)
+        ]
+        here = _Pixel(state["left"], i, j)
+        start = first[j] + self.first_left.pixel(left_memory, i, j)
+        features = tf.nn.elu(self.left.run(here, start, context, iter(near))[-1])
+        return features, {
+            **state,
+            "pixels": self._drawn(state, previous, index),
+            "firsts": [*firsts, left_memory],
+            "left": here.kept,
+        }
+
+    def _drawn(self, state, previous, index):
+        return self.drawn(state["pixels"], _with_inside(previous, index), index)
 
     def _levels_of_blocks(self) -> list[int]:
         """The resolution of each block, in the order in which they run."""
@@ -315,6 +317,12 @@ class PixelCNNPP(PixelNetwork):
     def get_config(self) -> dict[str, Any]:
         own = {"filters": self.filters, "blocks": self.blocks, "levels": self.levels}
         return {**super().get_config(), **own}
+
+
+def _with_inside(previous: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """`[B, C]` with the channel of ones; before step 0 nothing was drawn inside the image."""
+    inside = tf.cast(tf.fill([tf.shape(previous)[0], 1], index > 0), previous.dtype)
+    return tf.concat([previous, inside], axis=-1)
 
 
 def _concat_elu(x: tf.Tensor) -> tf.Tensor:

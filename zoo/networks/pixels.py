@@ -52,6 +52,10 @@ class PixelNetwork(CausalNetwork):
         return places if self.drawing_order == "forward" else places[::-1]
 
     @property
+    def row_length(self) -> int:
+        return self.columns
+
+    @property
     def height(self) -> int:
         return self.event_shape[0]
 
