@@ -107,7 +107,9 @@ def _drawn_how(model, mean: bool) -> str | None:
         return None
     if model.can("decode"):
         return f"z ~ p(z), {mean_or_draw(mean)}"
-    return "the mean of each pixel given those drawn before it" if mean else "draws from p(x)"
+    if mean:
+        return "the mean of each pixel given those drawn before it"
+    return "draws from p(x)" if getattr(model, "condition", None) is None else "draws from p(x|y)"
 
 
 def has_means(model) -> bool:
