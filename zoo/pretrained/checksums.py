@@ -31,6 +31,7 @@ CHECKSUMS: dict[str, str] = {
     "mmd_vae.mnist": "1cbc0b5c2f4c6a8bfa5e3d97a7a34a3dab64e441bb03b17cf692e959b7c60e26",
     "ngram.shakespeare": "e21f5dca30ba945e14a5e85af4db6b3af4c762ba4999ff8af5f039e08e3a08e9",
     "ngram_words.shakespeare": "7bfbeeb311ecbeea0ae5e959680a8615d7b343b9c9e3a65f0b657289353ecb23",
+    "pixelcnn.mnist": "c26cbf447e3358bb3a19f5bdfa44e457550817d479f411155965cd884b527a60",
     "sparse_ae.mnist": "d7d692f536a4648cd0f7aa25329d4268f967582494b0a7ca640ec925387c8cdf",
     "tc_vae.shapes": "de5318a49133ff4e0ee72840318fe7de28b636dbf086d4ead528d365b8a59148",
     "transformer.shakespeare": "989134a116cb211ed443dd950302149157239fbd4622db4233ce12110515b3a4",
