@@ -64,8 +64,25 @@ def generate(
         seen = tf.cast(seen, previous.dtype)
         return index + 1, state, seen, total + log_prob, drawn.write(index, flat)
 
+    start = (
+        tf.constant(0),
+        network.start(batch, context),
+        tf.zeros([batch, numbers], network.compute_dtype),
+        tf.zeros([batch]),
+        tf.TensorArray(tf.float32, steps, element_shape=[None, numbers]),
+    )
+    _, _, _, total, drawn = _row_by_row(network, context, body, start)
+    return Drawn(_in_place(network, drawn.stack()), total)
+
+
+def _row_by_row(network: CausalNetwork, context: tf.Tensor | None, body, start: tuple) -> tuple:
+    """`body` at every step, on (index, state, previous, ...), from `start` on.
+
+    A row is a loop of its own, instead of a condition in each step: in a compiled loop, a condition
+    copies the whole state.
+    """
+
     def row(index, state, previous, *rest):
-        # A loop of its own, no condition in the steps: its branches would copy the whole state.
         state = network.start_row(state, previous, index, context)
         end = index + network.row_length
         return tf.while_loop(
@@ -75,19 +92,7 @@ def generate(
             parallel_iterations=1,
         )
 
-    _, _, _, total, drawn = tf.while_loop(
-        lambda index, *_: index < steps,
-        row,
-        (
-            tf.constant(0),
-            network.start(batch, context),
-            tf.zeros([batch, numbers], network.compute_dtype),
-            tf.zeros([batch]),
-            tf.TensorArray(tf.float32, steps, element_shape=[None, numbers]),
-        ),
-        parallel_iterations=1,
-    )
-    return Drawn(_in_place(network, drawn.stack()), total)
+    return tf.while_loop(lambda index, *_: index < network.steps, row, start, parallel_iterations=1)
 
 
 def _by_step(network: CausalNetwork, x: tf.Tensor) -> tf.Tensor:
