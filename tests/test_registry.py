@@ -56,9 +56,16 @@ class Trained:
         self.reports = [self._evaluated() for _ in range(2)]
         self.state_then = [v.numpy() for v in self.model.variables]
         self.model.compile(optimizer=keras.optimizers.Adam(1e-2))
-        self.start = self._evaluated()["loss"]
-        self._fit(steps=150)
-        self.end = self._evaluated()["loss"]
+        self.start = self.end = self._evaluated()["loss"]
+        # Most models need the first part only, and the large ones take long.
+        for _ in range(3):
+            self._fit(steps=50)
+            self.end = self._evaluated()["loss"]
+            if self.has_learned():
+                break
+
+    def has_learned(self) -> bool:
+        return self.end < self.start - 0.05 * abs(self.start)
 
     def _fit(self, steps: int) -> None:
         # One epoch over copies of the batch: an epoch takes longer to begin than to do.
@@ -134,7 +141,7 @@ def _cancels(model, variable) -> bool:
 def test_one_batch_can_be_learned_by_heart(entry):
     if isinstance(entry.model, GAN):
         pytest.skip("neither loss of a game falls; what a GAN learns is in test_gan.py")
-    assert entry.end < entry.start - 0.05 * abs(entry.start)
+    assert entry.has_learned(), f"{entry.start} -> {entry.end}"
 
 
 def test_a_model_and_its_config_are_the_same_thing(entry):

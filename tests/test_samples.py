@@ -7,7 +7,7 @@ from zoo import measuring
 from zoo.data import points
 from zoo.errors import DataError
 from zoo.evaluation.sample_quality import frechet_distance
-from zoo.evaluation.samples import Eyes, compare_modes, compare_samples, drawn
+from zoo.evaluation.samples import Eyes, Reference, compare_modes, compare_samples, drawn
 
 EYES = Eyes("points", lambda x: x)
 
@@ -33,22 +33,23 @@ class Classes:
 
 def test_a_perfect_generator_is_at_the_floor_and_a_bad_one_is_not():
     train, test = points.sample(3_000, seed=1)[0], points.sample(1_000, seed=2)[0]
-    good = compare_samples(drawn(Fake(), 2_000), test, train, EYES, {"name": "points"})
+    reference = Reference(test, train, EYES, {"name": "points"})
+    good = compare_samples(drawn(Fake(), 2_000), reference)
     assert good["frechet_ratio"].value < 5 and good["precision"].value > 0.9
     assert 0.8 < good["copying"].value < 1.25
     assert good["kernel"].standard_error > 1e-6
-    bad = compare_samples(train[:2_000] * 0.5, test, train, EYES, {"name": "points"})
+    bad = compare_samples(train[:2_000] * 0.5, reference)
     assert bad["frechet_ratio"].value > 20 and bad["precision"].value < 0.1
-    copied = compare_samples(train[:2_000], test, train, EYES, {"name": "points"})
+    copied = compare_samples(train[:2_000], reference)
     assert copied["copying"].value == pytest.approx(0, abs=1e-6)
     assert {r.count for r in good.values()} == {2_000}
     with pytest.raises(DataError, match="floor of 2000"):
-        compare_samples(train[:2_000], test, train[:100], EYES, {})
+        compare_samples(train[:2_000], Reference(test, train[:100], EYES, {}))
 
 
 def test_the_floor_of_few_samples_is_a_mean_over_draws():
     train, test = points.sample(3_000, seed=1)[0], points.sample(1_000, seed=2)[0]
-    found = compare_samples(drawn(Fake(), 300), test, train, EYES, {})
+    found = compare_samples(drawn(Fake(), 300), Reference(test, train, EYES, {}))
     floor = found["frechet_floor"]
     assert "mean of 10 draws" in floor.unit and floor.count == 300
     parts = np.split(np.random.RandomState(0).permutation(3_000), 10)
@@ -57,17 +58,34 @@ def test_the_floor_of_few_samples_is_a_mean_over_draws():
     assert found["frechet_ratio"].value == pytest.approx(found["frechet"].value / np.mean(wanted))
 
 
+def test_a_reference_looks_at_data_once_for_all_comparisons():
+    looks = []
+
+    def features(x):
+        looks.append(len(x))
+        return x
+
+    train, test = points.sample(3_000, seed=1)[0], points.sample(1_000, seed=2)[0]
+    shared = Reference(test, train, Eyes("points", features), {})
+    fakes = [drawn(Fake(), 2_000), drawn(Fake(), 2_000, seed=9), drawn(Fake(), 500)]
+    for fake in fakes:
+        alone = compare_samples(fake, Reference(test, train, EYES, {}))
+        assert compare_samples(fake, shared) == alone
+    # The test examples and the two floors once, and each set of samples.
+    assert sorted(looks) == sorted([1_000, 2_000, *[500] * 6, 2_000, 2_000, 500])
+
+
 def test_classes_are_counted():
     def classify(x):
         return np.eye(4)[np.clip(x[:, 0].astype(int), 0, 3)]
 
     train, test = points.sample(3_000, seed=1)[0], points.sample(1_000, seed=2)[0]
     eyes = Eyes("points", lambda x: x, classify)
-    found = compare_samples(drawn(Fake(Classes()), 1_000), test, train, eyes, {})
+    found = compare_samples(drawn(Fake(Classes()), 1_000), Reference(test, train, eyes, {}))
     assert found["classes"].value == 4 and found["smallest_class"].value == 0.25
     missing = drawn(Fake(Classes()), 1_000)
     missing[missing[:, 0] == 2, 0] = 3
-    found = compare_samples(missing, test, train, eyes, {})
+    found = compare_samples(missing, Reference(test, train, eyes, {}))
     assert found["classes"].value == 3 and found["smallest_class"].value == 0
 
 

@@ -37,7 +37,7 @@ from zoo.evaluation.comparisons import COMPARISONS, compare
 from zoo.evaluation.disentanglement import disentanglement
 from zoo.evaluation.probing import probe
 from zoo.evaluation.results import examples, mean_result, protocol
-from zoo.evaluation.samples import COUNT, Eyes, compare_modes, compare_samples, drawn
+from zoo.evaluation.samples import COUNT, Eyes, Reference, compare_modes, compare_samples, drawn
 from zoo.evaluation.toy import evaluate_toy
 from zoo.pictures.codes import decode_images, manifold_codes
 
@@ -206,6 +206,7 @@ def sampled(
     eyes: str | None,
     count: int = COUNT,
     mean: bool = False,
+    against: Reference | None = None,
     **options: Any,
 ) -> dict[str, Result]:
     """Samples against test examples, seen by a classifier or as they are.
@@ -216,15 +217,25 @@ def sampled(
         eyes: a shipped classifier, by its features; None: the examples themselves.
         count: how many samples.
         mean: E[x|z] in place of a draw, beside data that are not binarized.
+        against: what `reference` made of the same arguments, where it serves several models.
         **options: further ones of `model.sample`.
 
     Returns:
         As `compare_samples`; for `points`, as `compare_modes` besides.
     """
+    against = reference(model, config, eyes, mean) if against is None else against
+    fake = drawn(model, count, **({"mean": True} if mean else {}), **options)
+    found = compare_samples(fake, against)
+    if config["data"]["name"] == "points":
+        found |= compare_modes(fake, against.source)
+    return found
+
+
+def reference(model, config: Mapping[str, Any], eyes: str | None, mean: bool = False) -> Reference:
+    """What `sampled` compares samples with; arguments as there."""
     changes = {"binarize": "none"} if mean and "binarize" in config["data"] else {}
     parts = splits(config, **changes)
     train, test = (np.concatenate(list(examples(part))) for part in (parts.train, parts.test))
-    fake = drawn(model, count, **({"mean": True} if mean else {}), **options)
     source = {
         **protocol(parts.test),
         "samples": "means" if mean else "draws",
@@ -239,10 +250,7 @@ def sampled(
             lambda x: judge.features(to_unit(x)),
             lambda x: judge.classify(to_unit(x)),
         )
-    found = compare_samples(fake, test, train, seen, source)
-    if config["data"]["name"] == "points":
-        found |= compare_modes(fake, source)
-    return found
+    return Reference(test, train, seen, source)
 
 
 def _gain(

@@ -7,13 +7,8 @@ from zoo.evaluation.probing import probe
 from zoo.evaluation.representation import code_moments, knn_accuracy, pca_error, silhouette
 from zoo.evaluation.restoration import psnr, restoration_baselines
 from zoo.evaluation.results import LikelihoodResult, NotComparable, Result, evaluate
-from zoo.evaluation.sample_quality import (
-    copying,
-    frechet_distance,
-    kernel_distance,
-    precision_recall,
-)
-from zoo.evaluation.samples import Eyes, compare_samples
+from zoo.evaluation.sample_quality import frechet_distance, kernel_distance, precision_recall
+from zoo.evaluation.samples import Eyes, Reference, compare_samples
 
 # Registers the measures of its families.
 from zoo.evaluation import (  # noqa: F401  isort: skip
@@ -28,12 +23,12 @@ __all__ = [
     "Eyes",
     "LikelihoodResult",
     "NotComparable",
+    "Reference",
     "Result",
     "active_units",
     "classes_found",
     "code_moments",
     "compare_samples",
-    "copying",
     "dci",
     "evaluate",
     "frechet_distance",

@@ -154,17 +154,9 @@ def nearest(examples: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.nda
     return distances[:, 0], indices[:, 0]
 
 
-def copying(fake: np.ndarray, train: np.ndarray, test: np.ndarray) -> float:
-    """Median distance of samples to their nearest training example, over that of test examples.
-
-    Near 1, or above: samples are as new as test data are. Near 0: they are copies.
-
-    Args:
-        fake: `[N, ...]`.
-        train: `[M, ...]`.
-        test: `[K, ...]`.
-    """
-    return float(np.median(nearest(fake, train)[0]) / np.median(nearest(test, train)[0]))
+def typical_distance(examples: np.ndarray, among: np.ndarray) -> float:
+    """The median distance of `examples` `[N, ...]` to the nearest one `among` others `[M, ...]`."""
+    return float(np.median(nearest(examples, among)[0]))
 
 
 def mode_shares(points: np.ndarray, modes: np.ndarray, radius: float) -> np.ndarray:

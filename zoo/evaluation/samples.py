@@ -1,6 +1,7 @@
 """What is measured of samples: how close they are to data, beside how close data are to data."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,11 +12,11 @@ from zoo.data.checks import whole_number
 from zoo.errors import DataError
 from zoo.evaluation.results import Result
 from zoo.evaluation.sample_quality import (
-    copying,
     frechet_distance,
     kernel_distance,
     mode_shares,
     precision_recall,
+    typical_distance,
 )
 
 #: Samples, and test examples that they are compared with.
@@ -51,6 +52,51 @@ class Eyes:
     classify: Callable[[np.ndarray], np.ndarray] | None = None
 
 
+class Reference:
+    """What samples are compared with. What is seen of it once serves any number of comparisons.
+
+    Args:
+        test: what samples are compared with, `[M, *event]`.
+        train: what the model has seen, at least as many examples as there are samples.
+        eyes: what looks at them.
+        source: protocol of the test examples.
+    """
+
+    def __init__(self, test: np.ndarray, train: np.ndarray, eyes: Eyes, source: Mapping[str, Any]):
+        self.test, self.train, self.eyes, self.source = test, train, eyes, source
+        self._floors: dict[int, tuple[float, int]] = {}
+
+    @functools.cached_property
+    def features(self) -> np.ndarray:
+        """Of the test examples, `[M, F]`."""
+        return self.eyes.features(self.test)
+
+    @functools.cached_property
+    def newness(self) -> float:
+        """How far test examples typically are from the nearest training example."""
+        return typical_distance(self.test, self.train)
+
+    def floor(self, count: int) -> tuple[float, int]:
+        """The Frechet distance of `count` training examples, and the draws that it is the mean of.
+
+        Few examples make it noisy: it is a mean over as many draws as make up for it.
+
+        Raises:
+            DataError: fewer training examples.
+        """
+        if len(self.train) < count:
+            raise DataError(
+                f"a floor of {count} takes as many training examples, not {len(self.train)}"
+            )
+        if count not in self._floors:
+            draws = max(1, min(COUNT, len(self.train)) // count)
+            chosen = np.random.RandomState(0).permutation(len(self.train))[: draws * count]
+            seen = (self.eyes.features(self.train[i]) for i in np.split(chosen, draws))
+            found = [frechet_distance(self.features, features) for features in seen]
+            self._floors[count] = float(np.mean(found)), draws
+        return self._floors[count]
+
+
 def drawn(model, count: int, seed: int = 0, **options: Any) -> np.ndarray:
     """`count` examples of a model `[count, *event]`; of a conditional one, of all classes alike.
 
@@ -78,40 +124,27 @@ def drawn(model, count: int, seed: int = 0, **options: Any) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def compare_samples(
-    fake: np.ndarray,
-    test: np.ndarray,
-    train: np.ndarray,
-    eyes: Eyes,
-    source: Mapping[str, Any],
-) -> dict[str, Result]:
+def compare_samples(fake: np.ndarray, reference: Reference) -> dict[str, Result]:
     """Scores of samples against test examples, and of as many training examples: the floor.
 
     Args:
         fake: samples `[N, *event]`.
-        test: what they are compared with, `[M, *event]`.
-        train: what the model has seen, N or more.
-        eyes: what looks at them.
-        source: protocol of the test examples.
+        reference: what they are compared with.
 
     Returns:
         "frechet", "frechet_floor" (of as many training examples in place of samples; of fewer than
-        10 000, the mean over several draws), "frechet_ratio",
-        "kernel", "precision", "recall", "density", "coverage"; "copying", see there; with classes,
-        "classes" and "smallest_class".
+        10 000, the mean over several draws), "frechet_ratio", "kernel", "precision", "recall",
+        "density", "coverage"; "copying": the typical distance of samples to training examples over
+        that of test examples, near 0 for copies, near 1 or above for what is as new as test data;
+        with classes, "classes" and "smallest_class".
 
     Raises:
         DataError: fewer training examples than samples.
     """
-    if len(train) < len(fake):
-        raise DataError(f"a floor of {len(fake)} takes as many training examples, not {len(train)}")
-    real, ours = eyes.features(test), eyes.features(fake)
-    # Few samples make the floor noisy: it is a mean over as many draws as make up for it.
-    draws = max(1, min(COUNT, len(train)) // len(fake))
-    chosen = np.random.RandomState(0).permutation(len(train))[: draws * len(fake)]
-    floors = [frechet_distance(real, eyes.features(train[i])) for i in np.split(chosen, draws)]
-    distance, least = frechet_distance(real, ours), np.mean(floors)
-    count, unit = len(fake), f"FD-{eyes.name}"
+    eyes, source, count = reference.eyes, reference.source, len(fake)
+    least, draws = reference.floor(count)
+    real, ours = reference.features, eyes.features(fake)
+    distance, unit = frechet_distance(real, ours), f"FD-{eyes.name}"
     several = f", mean of {draws} draws" if draws > 1 else ""
     kernel, error = kernel_distance(real, ours)
 
@@ -125,7 +158,8 @@ def compare_samples(
         "kernel": Result(kernel, error, f"KID-{eyes.name}", count, source),
         **{k: plain(v, _SHARES[k]) for k, v in precision_recall(real, ours).items()},
         "copying": plain(
-            copying(fake, train, test), "times the distance of test data to training data"
+            typical_distance(fake, reference.train) / reference.newness,
+            "times the distance of test data to training data",
         ),
     }
     if eyes.classify is not None:

@@ -1,5 +1,6 @@
 """How close samples come to data: every generator of MNIST that is shipped, seen by one judge."""
 
+import json
 import time
 from typing import Any, NamedTuple
 
@@ -7,9 +8,9 @@ import numpy as np
 
 from zoo import catalogue
 from zoo.evaluation.results import Result
-from zoo.evaluation.samples import drawn
+from zoo.evaluation.samples import Reference, drawn
 from zoo.lessons.page import Lesson, Page
-from zoo.measuring import sampled
+from zoo.measuring import reference, sampled
 from zoo.models import DDIM, Ancestral, Autoregressive, Diffusion, GenerativeModel
 from zoo.pictures.grids import image_grid, to_display
 from zoo.pictures.style import sentence
@@ -34,7 +35,8 @@ class _Row(NamedTuple):
 def make() -> Page:
     page = Page("How close samples come to data")
     models = {name: catalogue.load(name) for name in _names()}
-    rows = [row for name, model in models.items() for row in _rows(name, model)]
+    references: dict[str, Reference] = {}
+    rows = [row for name, model in models.items() for row in _rows(name, model, references)]
     rows.sort(key=lambda row: row.found["frechet_ratio"].value)
     _table(page, rows)
     _picture(page, rows)
@@ -51,13 +53,23 @@ def _can_sample(model) -> bool:
     return isinstance(model, GenerativeModel) and model.can("sample")
 
 
-def _rows(name: str, model) -> list[_Row]:
+def _rows(name: str, model, references: dict[str, Reference]) -> list[_Row]:
     found = []
     for what, (count, options) in _kinds(model).items():
-        scores = sampled(model, model.config, EYES, count, **options)
+        against = _reference(model, options.get("mean", False), references)
+        scores = sampled(model, model.config, EYES, count, against=against, **options)
         images = to_display(drawn(model, _SHOWN, **options), model)
         found.append(_Row(name, what, images, scores))
     return found
+
+
+def _reference(model, mean: bool, made: dict[str, Reference]) -> Reference:
+    """What the model's samples are compared with: one for all models of the same data."""
+    batch = model.config.get("training", {}).get("batch_size")
+    key = json.dumps([model.config["data"], batch, mean], sort_keys=True)
+    if key not in made:
+        made[key] = reference(model, model.config, EYES, mean)
+    return made[key]
 
 
 def _kinds(model) -> dict[str, tuple[int, dict[str, Any]]]:
