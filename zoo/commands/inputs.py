@@ -120,6 +120,19 @@ def chosen(
     return take(data, indices), where
 
 
+def labelled(
+    model, args: argparse.Namespace, default: Iterable[int]
+) -> tuple["np.ndarray", "np.ndarray | None", str]:
+    """As `chosen`, with the label of each image between, where the model is conditional on it."""
+    conditional = getattr(model, "condition", None) is not None
+    if conditional and args.images:
+        raise ZooError(f"{args.name} is conditional, and your own images have no labels")
+    data = None if args.images else data_set(model, args, labels=conditional)
+    x, where = chosen(model, args, default, data)
+    y = take(data, list(args.index or default), which=1) if conditional else None
+    return x, y, where
+
+
 def take(data, indices: list[int], which: int = 0) -> "np.ndarray":
     """The examples with these numbers, in this order; with `which` 1, their labels."""
     import numpy as np

@@ -17,6 +17,7 @@ from zoo.commands.inputs import (
     add_inputs,
     at_least,
     data_set,
+    labelled,
     output,
     read_images,
     write_long,
@@ -92,7 +93,7 @@ def _reconstruct_arguments(parser: argparse.ArgumentParser) -> None:
 def _write_reconstructions(model, args: argparse.Namespace, path: Path) -> None:
     from zoo.pictures.images import reconstruct
 
-    x, y = pictures.labelled(model, args, range(args.n))
+    x, y, _ = labelled(model, args, range(args.n))
     images = reconstruct(model, x, y=y, mean=args.mean, seed=args.seed or 0)
     write_numbers(path, originals=x, reconstructions=images)
 
@@ -128,7 +129,7 @@ def _complete(args: argparse.Namespace) -> None:
 def _write_completions(model, args: argparse.Namespace, path: Path) -> None:
     from zoo.pictures.completions import complete, kept
 
-    x, labels = pictures.labelled(model, args, range(8))
+    x, labels, _ = labelled(model, args, range(8))
     known = kept(model, args.keep or 0.5)
     found = complete(model, x, known, args.n or 5, labels, seed=args.seed or 0)
     write_numbers(path, originals=x, known=known, completions=found)

@@ -14,8 +14,8 @@ from zoo.commands.inputs import (
     chosen,
     data_set,
     file_name,
+    labelled,
     output,
-    take,
 )
 from zoo.errors import EntryError, ZooError
 from zoo.files import new_folder
@@ -67,9 +67,7 @@ def traversal_base(model, args: argparse.Namespace, data) -> tuple[Any, str]:
 def reconstructions(model, args: argparse.Namespace) -> "Figure":
     from zoo import pictures
 
-    first = range(args.n or 20)
-    x, y = labelled(model, args, first)
-    _, data = chosen(model, args, first)
+    x, y, data = labelled(model, args, range(args.n or 20))
     return pictures.reconstructions(model, x, y=y, data=data, **_look(args, mean=True))
 
 
@@ -91,8 +89,7 @@ def samples(model, args: argparse.Namespace) -> "Figure":
 def completions(model, args: argparse.Namespace) -> "Figure":
     from zoo import pictures
 
-    x, labels = labelled(model, args, range(8))
-    _, where = chosen(model, args, [0])
+    x, labels, where = labelled(model, args, range(8))
     return pictures.completions(
         model,
         x,
@@ -103,17 +100,6 @@ def completions(model, args: argparse.Namespace) -> "Figure":
         seed=args.seed or 0,
         name=args.name,
     )
-
-
-def labelled(model, args: argparse.Namespace, default) -> tuple[Any, Any]:
-    """The images that are asked for and, of a conditional model, the label of each."""
-    x, _ = chosen(model, args, default)
-    if getattr(model, "condition", None) is None:
-        return x, None
-    if args.images:
-        raise ZooError(f"{args.name} is conditional, and your own images have no labels")
-    data = data_set(model, args, labels=True)
-    return x, take(data, list(args.index or default), which=1)
 
 
 def interpolation(model, args: argparse.Namespace) -> "Figure":
