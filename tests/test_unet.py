@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from zoo.networks import UNet
+from zoo.networks.unet import _activated
 
 
 def unet(shape=(8, 8, 2), context=3, **arguments) -> UNet:
@@ -44,13 +45,10 @@ def test_all_variables_have_gradients_and_all_pixels_are_seen():
     assert (np.abs(tape.gradient(corner, x)).max(axis=-1) > 0).all()
 
 
-def test_without_attention_a_corner_does_not_see_the_opposite_one():
+def test_without_attention_a_corner_does_not_see_the_opposite_one(monkeypatch):
     made, x = unet((40, 40, 1), None, attention=False, groups=1), normal(1, 40, 40, 1)
     # Normalization looks at all places: shut it off.
-    keras_norms = [layer for layer in made._flatten_layers() if "group_norm" in layer.name]
-    assert keras_norms
-    for layer in keras_norms:
-        layer.call = lambda h: h
+    monkeypatch.setattr("zoo.networks.unet._activated", lambda norm, x, then=None: tf.nn.silu(x))
     with tf.GradientTape() as tape:
         tape.watch(x)
         corner = made(x)[:, 0, 0, 0]
@@ -139,3 +137,41 @@ def test_arguments_that_are_none(arguments, words):
 def test_sizes_that_do_not_halve():
     with pytest.raises(ValueError, match="halves an image 1 times"):
         unet((7, 8, 1))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_normalization_in_one_line_is_that_of_keras(scaled):
+    norm = keras.layers.GroupNormalization(3)
+    norm.build((None, None, None, 6))
+    norm.gamma.assign(1 + 0.3 * normal(6, seed=1))
+    norm.beta.assign(normal(6, seed=2))
+    # A mean far from 0 would cost digits if squares were summed before it is taken off.
+    x = 30 + normal(4, 5, 7, 6, seed=3)
+    then = (1 + normal(4, 6, seed=4), normal(4, 6, seed=5)) if scaled else ()
+
+    def plain(x, *then):
+        y = norm(x)
+        if then:
+            y = then[0][:, None, None] * y + then[1][:, None, None]
+        return tf.nn.silu(y)
+
+    results = []
+    for of in (lambda x, *then: _activated(norm, x, then), plain):
+        with tf.GradientTape() as tape:
+            tape.watch([x, *then])
+            found = of(x, *then)
+            loss = tf.reduce_sum(found * normal(*found.shape, seed=6))
+        inputs = [x, *then, norm.gamma.value, norm.beta.value]
+        results.append([found, *tape.gradient(loss, inputs)])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_normalization_of_half_precision_sums_in_single():
+    norm = keras.layers.GroupNormalization(2, dtype="float16")
+    norm.build((None, None, None, 4))
+    # Squares of 300 are beyond what 16 bits hold.
+    x = 300.0 * normal(2, 16, 16, 4)
+    found = _activated(norm, tf.cast(x, tf.float16))
+    assert found.dtype == tf.float16
+    np.testing.assert_allclose(found, _activated(norm, x), atol=0.01)
