@@ -230,7 +230,7 @@ PROBLEMS = {
         ),
         Entry(
             "unet",
-            "diffusion of 28x28 images, U-Net of 32, 64 and 64 filters",
+            "diffusion of 28x28 images, U-Net of 16, 32 and 64 filters",
             "ddpm.mnist",
             _images,
             batches=5,

@@ -120,7 +120,8 @@ def _denoising_loss(model: Diffusion, x: tf.Tensor, t: np.ndarray, noise: np.nda
     error = model.predict_from(x_t, t) - model.objective.target(image, noise, t, model.schedule)
     squares = mean_event(tf.square(error))
     # The simple loss makes nothing of the bound.
-    terms = DenoisingTerms(tf.zeros_like(squares), squares, t, int(np.prod(model.event_shape)))
+    none = tf.zeros_like(squares)
+    terms = DenoisingTerms(none, none, squares, t, int(np.prod(model.event_shape)))
     return float(tf.reduce_mean(model.objective(terms)))
 
 
