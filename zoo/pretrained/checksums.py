@@ -15,6 +15,7 @@ CHECKSUMS: dict[str, str] = {
     "dae_2d.mnist": "fb8bf9989d5e5efc414a2075f0c02ff76e5b8f0dc59da23c2db507233c62c54c",
     "dcgan.mnist": "2d3d5804122a0e8c8bb0953daa67268df4fb46f21f2aa74753cc1c0ba4b13f7e",
     "ddpm.digits": "61c9b861364f94d9cee41b73b798d74a101da8e9b9c0d08b035da4e372312734",
+    "ddpm.mnist": "71cfee61b0dc2a436650a708ebab8b102b06497472cac26dc56214253827084d",
     "ddpm.points": "dd26c16f2f6987bcb5c0c5eaa4ffee3f0bcf44b36da80f834cf1804a2ae250e9",
     "discrete_vae.mnist": "42a31e5ce0813a5cecfee77db11cfd19a0bc734a0ee3f6ca13d80e95d982cb8e",
     "factor_vae.shapes": "a77106e91953a49f15984960ba8fd88b6caba6f599404cf789b18609f7c9d36b",
