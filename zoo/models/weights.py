@@ -13,6 +13,9 @@ from zoo.errors import WeightsError
 from zoo.files import check_room
 from zoo.models.counted import CountedModel
 
+# Lowest and highest version: the default takes some kilobytes for each array, as HDF5 1.6 did.
+_HDF5 = ("v110", "v110")
+
 
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
@@ -82,7 +85,7 @@ def _halve(path: Path) -> None:
     """Writes the float32 arrays of a weights file anew, in 16 bits and compressed."""
     temporary = path.with_name(f"half.{path.name}")
     try:
-        with h5py.File(path, "r") as whole, h5py.File(temporary, "w") as half:
+        with h5py.File(path, "r") as whole, h5py.File(temporary, "w", libver=_HDF5) as half:
 
             def copy(name, item):
                 if not isinstance(item, h5py.Dataset):
