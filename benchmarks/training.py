@@ -1,4 +1,4 @@
-"""How fast eight of the zoo's entries train: Latent Zoo beside PyTorch, on the CPU.
+"""How fast nine of the zoo's networks train: Latent Zoo beside PyTorch, on the CPU.
 
     python -m benchmarks.training [--quick] [--threads N] [--rounds N] [--minutes N] [--only NAME]
 
