@@ -1,5 +1,7 @@
 """Lessons: the pages are written whole, and each is known to the command line."""
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import pytest
 
@@ -8,7 +10,7 @@ from zoo import lessons
 from zoo.cli import main
 from zoo.commands import lesson as command
 from zoo.errors import DataError, ZooError
-from zoo.lessons import Page, points, rate_distortion, samples, variants, write
+from zoo.lessons import Page, likelihoods, points, rate_distortion, samples, variants, write
 
 
 def _page() -> Page:
@@ -105,3 +107,46 @@ def test_samples_are_measured_as_draws_and_as_means(monkeypatch):
     ratios = [float(row[4]) for row in rows]
     assert ratios == sorted(ratios) and ratios[0] > 1
     assert set(page.figures) == {"samples"}
+
+
+def test_the_page_of_likelihoods_is_that_of_the_shipped_cards(tmp_path):
+    page = Path(__file__).parents[1] / "docs" / "likelihoods.md"
+    assert page.read_text() == write(likelihoods.make, "likelihoods", tmp_path).read_text()
+
+
+def test_likelihoods_stand_together_only_if_they_mean_the_same(monkeypatch):
+    def number(value, values="levels", **fields):
+        data = {"name": "mnist", "values": values, "binarization": "none"}
+        bits = {"bits_per_dim": value / 100}
+        return {
+            "value": -value, "standard_error": 1.0, "unit": "nats", "count": 9, "data": data,
+            **bits, **fields,
+        }  # fmt: skip
+
+    cards = {
+        "a": {"elbo": number(300.0, kind="elbo"), "gain.elbo": {**number(5.0), "unit": "nats"}},
+        "b": {
+            "elbo": number(250.0, kind="elbo"),
+            "importance": number(210.0, kind="importance", num_samples=7),
+            "baseline.webp": {**number(-4.0), "unit": "bits/dim"},
+        },
+        "c": {"exact": number(100.0, values="unit", kind="exact")},
+        "d": {"exact": number(200.0, kind="exact")},
+    }
+    cards["a"]["gain.elbo"].pop("bits_per_dim")
+
+    def card(name):
+        labels = name == "d"
+        return {"name": name, "parameters": 1, "data": {"labels": labels}, "numbers": cards[name]}
+
+    monkeypatch.setattr(likelihoods.catalogue, "entries", lambda pretrained: list(cards))
+    monkeypatch.setattr(likelihoods.catalogue, "card", card)
+    said, title, table = likelihoods.make().blocks
+    assert "read from their cards" in said and title == "## mnist: integers"
+    rows = [[cell.strip() for cell in row.split("|")[1:6]] for row in table.splitlines()[2:]]
+    assert rows == [
+        ["`d`", "2.0000", "200.00 +- 1.00", "exact", "x given y"],
+        ["`b`", "2.1000", "210.00 +- 1.00", "importance, K = 7", "x"],
+        ["`a`", "3.0000", "300.00 +- 1.00", "elbo", "x"],
+        ["webp", "4.0000", "", "a code's length", "x"],
+    ]

@@ -15,6 +15,7 @@ _LESSONS = {
     "pixels": "one causal network with Gaussian, softmax and mixture pixels",
     "orders": "orders of drawing: forward, reversed and random, one network each",
     "language": "n-grams by their order, and free-running networks by position",
+    "likelihoods": "likelihoods of all families, by data, kind and form of the numbers",
     "points": "how a GAN, while it learns, and a diffusion carry noise to a ring",
     "samples": "how close samples of every entry of MNIST come to data",
 }

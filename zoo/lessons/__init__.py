@@ -4,6 +4,7 @@ from zoo.lessons import (
     gaps,
     language,
     latent_spaces,
+    likelihoods,
     orders,
     pixels,
     points,
@@ -23,6 +24,7 @@ LESSONS: dict[str, Lesson] = {
     "pixels": pixels.LESSON,
     "orders": orders.LESSON,
     "language": language.LESSON,
+    "likelihoods": likelihoods.LESSON,
     "points": points.LESSON,
     "samples": samples.LESSON,
 }
