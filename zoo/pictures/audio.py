@@ -76,16 +76,17 @@ def spectrogram(
         place = box.x0 + column * (width + _GAP) * inch_x, top - _HEIGHT * inch_y
         axes = figure.add_axes((*place, width * inch_x, _HEIGHT * inch_y))
         _panel(axes, wave, rate, seconds)
-        lowest = i + columns >= len(waves)
-        axes.tick_params(labelbottom=lowest, labelleft=column == 0)
-        if labels:
-            axes.set_title(
-                labels[i], size=style.TEXT_SIZE, color=style.INK, family=style.FONT, pad=3
-            )
-        words = {"size": style.TEXT_SIZE, "color": style.INK, "family": style.FONT}
-        axes.set_xlabel("time (s)" if lowest else "", **words)
-        axes.set_ylabel("kHz" if column == 0 else "", **words)
+        _inscribe(axes, labels[i] if labels else "", i + columns >= len(waves), column == 0)
     return figure
+
+
+def _inscribe(axes, label: str, lowest: bool, leftmost: bool) -> None:
+    """The label above, and what is measured along the axes at the edges of the whole."""
+    words = {"size": style.TEXT_SIZE, "color": style.INK, "family": style.FONT}
+    axes.tick_params(labelbottom=lowest, labelleft=leftmost)
+    axes.set_title(label, pad=3, **words)
+    axes.set_xlabel("time (s)" if lowest else "", **words)
+    axes.set_ylabel("kHz" if leftmost else "", **words)
 
 
 def decibels(wave: np.ndarray, rate: int = RATE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
