@@ -27,6 +27,7 @@ STOREYS = {
     "training": 6,
     "catalogue": 7,
     "exporting": 7,
+    "judging": 7,
     "lessons": 7,
     "measuring": 7,
     "pretrained": 7,

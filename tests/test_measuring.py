@@ -9,7 +9,7 @@ import tensorflow as tf
 import zoo
 from zoo import catalogue, measuring
 from zoo.distributions import IndependentCategorical
-from zoo.errors import DataError
+from zoo.errors import ConfigError, DataError
 from zoo.evaluation import share_as_asked
 from zoo.networks import OneHot
 
@@ -68,6 +68,29 @@ def test_a_gain_is_the_paired_difference_to_a_shipped_entry():
         pairs.std(ddof=1) / np.sqrt(len(pairs)), rel=1e-3
     )
     assert better["gain.elbo"].value == 0
+
+
+def test_samples_are_judged_in_every_way_that_is_asked_for():
+    model = zoo.create("vae.digits")
+    ways = {"means": {"mean": True}, "fewer": {"count": 50}, "again": {}}
+    section = {"samples": {"eyes": None, "count": 100, "ways": ways}}
+    found = measuring.measure(model, {**model.config, "evaluation": section}, only=["samples"])
+    assert "elbo" not in found and len(found) % 4 == 0
+    draws, means, fewer, again = (
+        found[f"samples.{way}frechet"] for way in ("", "means.", "fewer.", "again.")
+    )
+    assert draws == again and draws.value != means.value
+    assert (draws.count, fewer.count) == (100, 50)
+    assert (draws.data["samples"], means.data["samples"]) == ("draws", "means")
+    with pytest.raises(ConfigError, match="nothing to measure"):
+        measuring.measure(model, {**model.config, "evaluation": section}, only=["probe"])
+
+
+def test_null_takes_back_what_a_base_asks_for():
+    model = zoo.create("ae.digits")
+    section = {"samples": None, "baselines": None}
+    found = measuring.measure(model, {**model.config, "evaluation": section})
+    assert not any(key.startswith(("samples", "baseline")) for key in found)
 
 
 def test_pca_stands_beside_an_autoencoder():

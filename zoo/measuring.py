@@ -10,25 +10,23 @@ evaluation:
   probe: 10000                      training examples from which a linear probe learns the labels,
                                     by hidden activations and by pixels; a conditional model, such
                                     as one that builds on this entry, has been told, and has none
-  samples:                          samples, compared with test examples
-    eyes: classifier.mnist          by the features of a shipped classifier; null: by themselves
-    count: 10000
-    mean: false                     true: means of p(x|z), compared with grey images
+  samples: {eyes: classifier.mnist} samples, compared with test examples: see `zoo.judging`
   reference: vae_20d.mnist          a shipped entry, measured on the same data and compared
   sets:                             other test sets, by name: changes to the `data:` section
     binarized: {binarize: static}
 """
 
 import dataclasses
+import functools
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 import zoo.data
-from zoo import catalogue
+from zoo import catalogue, judging
 from zoo.data.descriptions import describe
 from zoo.errors import ConfigError
 from zoo.evaluation import Result, classes_found, evaluate
@@ -37,7 +35,6 @@ from zoo.evaluation.comparisons import COMPARISONS, compare
 from zoo.evaluation.disentanglement import disentanglement
 from zoo.evaluation.probing import probe
 from zoo.evaluation.results import examples, mean_result, protocol
-from zoo.evaluation.samples import COUNT, Eyes, Reference, compare_modes, compare_samples, drawn
 from zoo.evaluation.toy import evaluate_toy
 from zoo.pictures.codes import decode_images, manifold_codes
 
@@ -59,48 +56,38 @@ _PART = 256
 _RELATIVE = 1e-3
 
 
-def measure(model, config: Mapping[str, Any]) -> dict[str, Result]:
+def measure(
+    model, config: Mapping[str, Any], only: Collection[str] | None = None
+) -> dict[str, Result]:
     """Measures a model on its test data.
 
     Args:
         model: trained as `config` says.
         config: resolved, with `data` and perhaps `evaluation`.
+        only: these sections of `evaluation`, such as "samples", and nothing else; None: all.
 
     Returns:
         Results by name; those of a set in `sets:` are called "SET.NAME".
 
     Raises:
-        ConfigError: an unknown key in `evaluation:`.
+        ConfigError: an unknown key in `evaluation:`, or nothing there of what `only` names.
         DataError: the data are not at hand.
     """
-    section = dict(config.get("evaluation") or {})
-    check(model, section)
-    own = {key: section.pop(key) for key in _OWN_KEYS if key in section}
-    results: dict[str, Result] = {}
-    for name, changes in own.get("sets", {"": {}}).items():
-        data = test_data(config, **changes)
-        for key, result in evaluate(model, data, **section).items():
-            results[f"{name}.{key}" if name else key] = result
-    for name in own.get("baselines", []):
-        found = compare(name, model, lambda **changes: splits(config, **changes), section)
-        results |= {f"baseline.{key}": result for key, result in found.items()}
-    if own.get("quadrature"):
-        images = np.concatenate(list(examples(test_data(config))))
-        found = evaluate_toy(model, images, section["num_samples"], section.get("seed", 0))
-        results |= found.results(protocol(test_data(config)))
-    if "factors" in own:
-        results |= disentanglement(model, points=own["factors"])
-    if "judge" in own:
-        results |= _judged(model, own["judge"], own.get("judged", SAMPLES))
-    if "probe" in own and getattr(model, "condition", None) is None:
-        labelled = splits(config, labels=True)
-        found = probe(model, labelled.train, labelled.test, own["probe"])
-        results |= {f"probe.{key}": result for key, result in found.items()}
-    if "samples" in own:
-        found = sampled(model, config, **own["samples"])
-        results |= {f"samples.{key}": result for key, result in found.items()}
-    if "reference" in own:
-        results |= _gain(results, own["reference"], test_data(config), section)
+    options = dict(config.get("evaluation") or {})
+    check(model, options)
+    # What a base asks for is taken back by null.
+    own = {k: v for k in _OWN_KEYS if (v := options.pop(k, None)) is not None}
+    for name in only or ():
+        if name not in own or name not in _SECTIONS:
+            raise ConfigError(
+                f"there is nothing to measure in evaluation.{name}", ("evaluation", name)
+            )
+    results = _by_family(model, config, own, options) if only is None else {}
+    for name, section in _SECTIONS.items():
+        if name in own and (only is None or name in only):
+            results |= section(model, config, own, options)
+    if "reference" in own and only is None:
+        results |= _gain(results, own["reference"], test_data(config), options)
     return results
 
 
@@ -142,7 +129,9 @@ def check(model, section: Mapping[str, Any]) -> None:
                 ("evaluation", key),
             )
     _check_values(section)
-    for name in section.get("baselines", []):
+    if section.get("samples") is not None:
+        judging.check(model, section["samples"])
+    for name in section.get("baselines") or []:
         if name not in COMPARISONS:
             raise ConfigError(
                 f"no baseline {name!r}; valid: {', '.join(COMPARISONS)}",
@@ -152,20 +141,15 @@ def check(model, section: Mapping[str, Any]) -> None:
 
 def _check_values(section: Mapping[str, Any]) -> None:
     """Raises a ConfigError for a value that would be found wrong only after training."""
-    asked = section.get("samples", {})
-    valid = ("eyes", "count", "mean")
-    for key in asked:
-        if key not in valid:
-            raise ConfigError(
-                f"evaluation.samples has no key {key!r}; valid keys: {', '.join(valid)}",
-                ("evaluation", "samples", key),
-            )
-    judges = {("judge",): section.get("judge"), ("samples", "eyes"): asked.get("eyes")}
-    for path, judge in judges.items():
-        if judge is not None and not catalogue.is_pretrained(str(judge)):
-            raise ConfigError(
-                f"{judge!r} is no trained entry that could judge", ("evaluation", *path)
-            )
+    judge, count = section.get("judge"), section.get("num_samples")
+    if judge is not None and not catalogue.is_pretrained(str(judge)):
+        raise ConfigError(
+            f"{judge!r} is no trained entry that could judge", ("evaluation", "judge")
+        )
+    if count is not None and (type(count) is not int or count < 1):
+        raise ConfigError(
+            f"num_samples is a whole number from 1, not {count!r}", ("evaluation", "num_samples")
+        )
     levels = section.get("levels", [])
     if not isinstance(levels, list) or not all(
         isinstance(v, int | float) and 0 <= v < math.inf for v in levels
@@ -173,15 +157,66 @@ def _check_values(section: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"levels are a list of numbers from 0, not {levels!r}", ("evaluation", "levels")
         )
-    counts = {
-        ("num_samples",): section.get("num_samples"),
-        ("samples", "count"): asked.get("count"),
-    }
-    for path, count in counts.items():
-        if count is not None and (type(count) is not int or count < 1):
-            raise ConfigError(
-                f"{path[-1]} is a whole number from 1, not {count!r}", ("evaluation", *path)
-            )
+
+
+def _by_family(model, config, own, options) -> dict[str, Result]:
+    results = {}
+    for name, changes in own.get("sets", {"": {}}).items():
+        data = test_data(config, **changes)
+        for key, result in evaluate(model, data, **options).items():
+            results[f"{name}.{key}" if name else key] = result
+    return results
+
+
+def _baselines(model, config, own, options) -> dict[str, Result]:
+    results = {}
+    for name in own["baselines"]:
+        found = compare(name, model, functools.partial(splits, config), options)
+        results |= {f"baseline.{key}": result for key, result in found.items()}
+    return results
+
+
+def _quadrature(model, config, own, options) -> dict[str, Result]:
+    if not own["quadrature"]:
+        return {}
+    images = np.concatenate(list(examples(test_data(config))))
+    found = evaluate_toy(model, images, options["num_samples"], options.get("seed", 0))
+    return found.results(protocol(test_data(config)))
+
+
+def _factors(model, config, own, options) -> dict[str, Result]:
+    del config, options
+    return disentanglement(model, points=own["factors"])
+
+
+def _judge(model, config, own, options) -> dict[str, Result]:
+    del config, options
+    return _judged(model, own["judge"], own.get("judged", SAMPLES))
+
+
+def _probe(model, config, own, options) -> dict[str, Result]:
+    del options
+    if getattr(model, "condition", None) is not None:
+        return {}
+    labelled = splits(config, labels=True)
+    found = probe(model, labelled.train, labelled.test, own["probe"])
+    return {f"probe.{key}": result for key, result in found.items()}
+
+
+def _samples(model, config, own, options) -> dict[str, Result]:
+    del options
+    found = judging.scores(model, config, own["samples"], functools.partial(splits, config))
+    return {f"samples.{key}": result for key, result in found.items()}
+
+
+_SECTIONS = {
+    "baselines": _baselines,
+    "quadrature": _quadrature,
+    "factors": _factors,
+    "judge": _judge,
+    "probe": _probe,
+    "samples": _samples,
+}
 
 
 def _judged(model, judge: str, samples: int = SAMPLES) -> dict[str, Result]:
@@ -198,59 +233,6 @@ def _judged(model, judge: str, samples: int = SAMPLES) -> dict[str, Result]:
     return {
         "manifold_classes": Result(float(count), None, "classes with p > 0.8", len(images), source)
     }
-
-
-def sampled(
-    model,
-    config: Mapping[str, Any],
-    eyes: str | None,
-    count: int = COUNT,
-    mean: bool = False,
-    against: Reference | None = None,
-    **options: Any,
-) -> dict[str, Result]:
-    """Samples against test examples, seen by a classifier or as they are.
-
-    Args:
-        model: with `sample`.
-        config: of its data.
-        eyes: a shipped classifier, by its features; None: the examples themselves.
-        count: how many samples.
-        mean: E[x|z] in place of a draw, beside data that are not binarized.
-        against: what `reference` made of the same arguments, where it serves several models.
-        **options: further ones of `model.sample`.
-
-    Returns:
-        As `compare_samples`; for `points`, as `compare_modes` besides.
-    """
-    against = reference(model, config, eyes, mean) if against is None else against
-    fake = drawn(model, count, **({"mean": True} if mean else {}), **options)
-    found = compare_samples(fake, against)
-    if config["data"]["name"] == "points":
-        found |= compare_modes(fake, against.source)
-    return found
-
-
-def reference(model, config: Mapping[str, Any], eyes: str | None, mean: bool = False) -> Reference:
-    """What `sampled` compares samples with; arguments as there."""
-    changes = {"binarize": "none"} if mean and "binarize" in config["data"] else {}
-    parts = splits(config, **changes)
-    train, test = (np.concatenate(list(examples(part))) for part in (parts.train, parts.test))
-    source = {
-        **protocol(parts.test),
-        "samples": "means" if mean else "draws",
-        "eyes": eyes or "none",
-    }
-    if eyes is None:
-        seen = Eyes(config["data"]["name"], lambda x: x.reshape(len(x), -1))
-    else:
-        judge, to_unit = catalogue.load(eyes), model.likelihood.to_network
-        seen = Eyes(
-            eyes.partition(".")[2],
-            lambda x: judge.features(to_unit(x)),
-            lambda x: judge.classify(to_unit(x)),
-        )
-    return Reference(test, train, seen, source)
 
 
 def _gain(

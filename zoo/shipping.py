@@ -3,24 +3,25 @@
 Works in a checkout only. Test data are looked at here, once.
 """
 
+import json
 import os
 import platform
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo import catalogue, configuration, storing
+from zoo import catalogue, configuration, plain_yaml, storing
 from zoo.errors import EntryError, ZooError
-from zoo.files import CHECKSUM, WEIGHTS, refuse_existing
+from zoo.files import CARD, CHECKSUM, CONFIG, WEIGHTS, refuse_existing
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 _TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
 # Numbers that stand on the card alone.
 _DETAILS = re.compile(
     r"(.*\.)?(rate|distortion|active_units|code_mean|code_covariance|jacobian_norm|log_likelihood)"
-    r"|gap_of_.*|baseline\.restoration\..*"
+    r"|gap_of_.*|baseline\.restoration\..*|samples\..+\..+"
 )
 _LARGEST = 8 * 2**20
 
@@ -80,6 +81,39 @@ def ship(run: Path, name: str) -> dict[str, Any]:
         raise ZooError(f"the weights of {run} take more than 8 MB: choose a smaller network")
     (folder / "README.md").write_text(text, encoding="utf-8")
     _record_checksum(name, (folder / CHECKSUM).read_text().split()[0])
+    update_table()
+    return card
+
+
+def measure_again(name: str, only: Collection[str] | None = None) -> dict[str, Any]:
+    """Measures a shipped entry as its config says now, and writes its card anew.
+
+    Args:
+        name: a trained entry.
+        only: these sections of `evaluation`; the card's other numbers stay. None: all.
+
+    Returns:
+        The card.
+
+    Raises:
+        EntryError: no such entry, or one without weights.
+        ConfigError: nothing to measure in a section of `only`.
+    """
+    from zoo.measuring import measure, measure_part
+
+    card, model = catalogue.card(name), catalogue.load(name)
+    evaluation = configuration.read(name).values.get("evaluation") or {}
+    model.config["evaluation"] = evaluation
+    found = {key: result.record() for key, result in measure(model, model.config, only).items()}
+    if only is None:
+        part = {key: result.record() for key, result in measure_part(model, model.config).items()}
+        card |= {"numbers": found, "part": part, "published": evaluation.get("published")}
+    else:
+        card["numbers"] |= found
+    folder, text = catalogue.PRETRAINED / name, card_text(card)
+    (folder / CONFIG).write_text(plain_yaml.dump(model.config), encoding="utf-8")
+    (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(text, encoding="utf-8")
     update_table()
     return card
 

@@ -32,4 +32,5 @@ COMMANDS: tuple[Command, ...] = (
     density.FIT_DENSITY,
     export.EXPORT,
     shipping.SHIP,
+    shipping.REMEASURE,
 )

@@ -57,8 +57,9 @@ def make() -> Page:
         "in the same form only. The kind says how a number is known: `exact` is the "
         "likelihood itself; the `elbo`, and an `importance` estimate of K samples, are on average "
         "too high. So a bound that is lower than an exact number has won, and one that is higher "
-        "has proved nothing. Where y is given, the model was told the label, which is worth up "
-        "to ln 10 = 2.30 nats of ten classes."
+        "has proved nothing. Bits are what to compare by: texts are cut into examples of another "
+        "length for each model, so that their nats differ. Where y is given, the model was told "
+        "the label, which is worth up to ln 10 = 2.30 nats of ten classes."
     )
     tables = defaultdict(list)
     for name in catalogue.entries(pretrained=True):

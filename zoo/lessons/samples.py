@@ -1,22 +1,20 @@
 """How close samples come to data: every generator of MNIST that is shipped, seen by one judge."""
 
-import json
 import time
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from zoo import catalogue
-from zoo.evaluation.results import Result
-from zoo.evaluation.samples import Reference, drawn
+from zoo import catalogue, configuration, judging
+from zoo.evaluation.samples import COUNT, drawn
 from zoo.lessons.page import Lesson, Page
-from zoo.measuring import reference, sampled
-from zoo.models import DDIM, Ancestral, Autoregressive, Diffusion, GenerativeModel
+from zoo.models import DDIM, Ancestral, Diffusion
 from zoo.pictures.grids import image_grid, to_display
 from zoo.pictures.style import sentence
+from zoo.registration import TYPE
 
 EYES, ENTRIES = "classifier.mnist", "*.mnist"
-COUNT, _OF_SLOW = 10_000, 1_000
 _SHOWN = 12
 # Steps of a diffusion's samplers; all of them is the ancestral one.
 _STEPS = (10, 50, 1_000)
@@ -24,85 +22,71 @@ _COLUMNS = ("frechet", "frechet_ratio", "kernel", "precision", "recall", "covera
 
 
 class _Row(NamedTuple):
-    """What an entry draws, and its scores."""
+    """What an entry draws, and its scores as they stand on its card."""
 
     name: str
     what: str
-    images: np.ndarray
-    found: dict[str, Result]
+    asked: Mapping[str, Any]
+    found: Mapping[str, Mapping[str, Any]]
+
+    def value(self, key: str) -> float:
+        return self.found[key]["value"]
 
 
 def make() -> Page:
     page = Page("How close samples come to data")
-    models = {name: catalogue.load(name) for name in _names()}
-    references: dict[str, Reference] = {}
-    rows = [row for name, model in models.items() for row in _rows(name, model, references)]
-    rows.sort(key=lambda row: row.found["frechet_ratio"].value)
+    rows = list(_rows())
+    rows.sort(key=lambda row: row.value("frechet_ratio"))
     _table(page, rows)
-    _picture(page, rows)
+    models = {name: catalogue.load(name) for name in dict.fromkeys(row.name for row in rows)}
+    _picture(page, rows, models)
     _steps(page, {n: m for n, m in models.items() if isinstance(m, Diffusion)})
     return page
 
 
-def _names() -> list[str]:
-    shipped = catalogue.entries(ENTRIES, pretrained=True)
-    return [name for name in shipped if _can_sample(catalogue.load(name))]
+def _rows() -> Iterator[_Row]:
+    for name in catalogue.entries(ENTRIES, pretrained=True):
+        config = configuration.read(name).values
+        section = (config.get("evaluation") or {}).get("samples") or {}
+        numbers = catalogue.card(name)["numbers"]
+        if section.get("eyes") != EYES:
+            continue
+        for way, asked in judging.ways(section).items():
+            prefix = f"samples.{way}." if way else "samples."
+            found = {
+                key.removeprefix(prefix): r for key, r in numbers.items() if key.startswith(prefix)
+            }
+            if found:
+                yield _Row(name, _what(config["model"], way), asked, found)
 
 
-def _can_sample(model) -> bool:
-    return isinstance(model, GenerativeModel) and model.can("sample")
-
-
-def _rows(name: str, model, references: dict[str, Reference]) -> list[_Row]:
-    found = []
-    for what, (count, options) in _kinds(model).items():
-        against = _reference(model, options.get("mean", False), references)
-        scores = sampled(model, model.config, EYES, count, against=against, **options)
-        images = to_display(drawn(model, _SHOWN, **options), model)
-        found.append(_Row(name, what, images, scores))
-    return found
-
-
-def _reference(model, mean: bool, made: dict[str, Reference]) -> Reference:
-    """What the model's samples are compared with: one for all models of the same data."""
-    batch = model.config.get("training", {}).get("batch_size")
-    key = json.dumps([model.config["data"], batch, mean], sort_keys=True)
-    if key not in made:
-        made[key] = reference(model, model.config, EYES, mean)
-    return made[key]
-
-
-def _kinds(model) -> dict[str, tuple[int, dict[str, Any]]]:
-    """What is drawn of a model: by name, how many samples, and options of `sample`."""
-    if isinstance(model, Autoregressive):
-        return {"draws": (_OF_SLOW, {})}
-    if isinstance(model, Diffusion):
-        return {
-            f"{model.sampler.steps} steps": (COUNT, {}),
-            f"{model.schedule.steps:,} steps": (_OF_SLOW, {"sampler": Ancestral()}),
-        }
-    if "binarize" in model.config["data"]:
-        return {"draws": (COUNT, {}), "means": (COUNT, {"mean": True})}
-    return {"images" if model.likelihood.levels is None else "draws": (COUNT, {})}
+def _what(model: Mapping[str, Any], way: str) -> str:
+    """What is compared: a named way, or what the model draws by itself."""
+    if way:
+        return way.replace("_", " ")
+    if "sampler" in model:
+        return f"{model['sampler']['steps']} steps"
+    return "images" if model["likelihood"][TYPE] == "IndependentDeterministic" else "draws"
 
 
 def _table(page: Page, rows: list[_Row]) -> None:
     page.say(
-        f"Samples of the shipped entries of MNIST, seen through the features of `{EYES}` "
-        "(FD-mnist, KID-mnist; no Inception network, so not comparable with a published FID). A "
+        "Samples of the shipped entries of MNIST, with the scores of their cards (`zoo verify` "
+        f"measures them again), seen through the features of `{EYES}` (FD-mnist, KID-mnist; no "
+        "Inception network, so not comparable with a published FID). A "
         "Bernoulli model is measured twice: its draws beside binarized test images, and its means, "
         "which papers show, beside grey ones. The ratio is the Frechet distance over its floor: "
-        f"that of as many training images. {COUNT:,} samples each, {_OF_SLOW:,} of autoregressive "
-        "entries and of diffusions that take all their steps, which makes their floor (then the "
-        "mean of several draws) higher and their ratio smaller: compare at equal numbers."
+        f"that of as many training images. {COUNT:,} samples each, but fewer of diffusions that "
+        "take all their steps, which makes their floor (then the mean of several draws) higher "
+        "and their ratio smaller: compare at equal numbers."
     )
     head = ("entry", "what", "samples", "FD-mnist", "FD / floor", "KID-mnist", "precision",
             "recall", "coverage", "copying", "classes; the rarest")  # fmt: skip
     table = []
     for row in rows:
-        count = row.found["frechet"].count
-        shown = [f"{row.found[key].value:.3g}" for key in _COLUMNS]
-        classes, rarest = (row.found[key].value for key in ("classes", "smallest_class"))
+        count = row.found["frechet"]["count"]
+        shown = [f"{row.value(key):.3g}" for key in _COLUMNS]
+        classes, rarest = row.value("classes"), row.value("smallest_class")
         table.append(
             (f"`{row.name}`", row.what, f"{count:,}", *shown, f"{classes:.0f}; {rarest:.1%}")
         )
@@ -115,9 +99,10 @@ def _table(page: Page, rows: list[_Row]) -> None:
     )
 
 
-def _picture(page: Page, rows: list[_Row]) -> None:
+def _picture(page: Page, rows: list[_Row], models: Mapping[str, Any]) -> None:
+    drawings = [drawn(models[row.name], _SHOWN, **judging.drawing(row.asked)) for row in rows]
     figure = image_grid(
-        np.stack([row.images for row in rows]),
+        np.stack([to_display(x, models[row.name]) for x, row in zip(drawings, rows, strict=True)]),
         "Samples",
         sentence("seed 0, not chosen", "best Frechet ratio first", "conditional ones: 0, 1, 2 ..."),
         row_labels=[f"{row.name}, {row.what}" for row in rows],

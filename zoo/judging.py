@@ -1,0 +1,134 @@
+"""Samples of an entry beside test examples: the `samples:` of its config's `evaluation:`.
+
+samples:
+  eyes: classifier.mnist         by the features of a shipped classifier; null: by themselves
+  count: 10000
+  mean: false                    true: means of p(x|z), compared with images that are not binarized
+  sampler: {type: Ancestral}     of a diffusion; default: its own
+  ways: {means: {mean: true}}    measured besides, by name: changes to count, mean and sampler
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+import zoo.data
+from zoo import catalogue, registration
+from zoo.errors import ConfigError
+from zoo.evaluation.results import Result, examples, protocol
+from zoo.evaluation.samples import COUNT, Eyes, Reference, compare_modes, compare_samples, drawn
+
+#: Data of the model's config, with changes to its `data:` section.
+Load = Callable[..., zoo.data.Splits]
+
+_PATH = ("evaluation", "samples")
+# Arguments of `model.sample`.
+_DRAWING = ("mean", "sampler")
+_CHANGES = ("count", *_DRAWING)
+
+
+def ways(section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What is asked for, by the name of the way; that of the first one is ""."""
+    asked = {key: value for key, value in section.items() if key != "ways"}
+    others = section.get("ways") or {}
+    return {"": asked} | {way: {**asked, **changes} for way, changes in others.items()}
+
+
+def drawing(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of `model.sample` that a way asks for."""
+    options = {"mean": True} if asked.get("mean") else {}
+    if "sampler" in asked:
+        options["sampler"] = registration.build(asked["sampler"], (*_PATH, "sampler"))
+    return options
+
+
+def scores(
+    model, config: Mapping[str, Any], section: Mapping[str, Any], load: Load
+) -> dict[str, Result]:
+    """Samples against test examples, in each way.
+
+    Args:
+        model: with `sample`.
+        config: of its data.
+        section: as the head of this file says.
+        load: the data.
+
+    Returns:
+        As `compare_samples`, and for `points` as `compare_modes`; "WAY.NAME" but of the first way.
+    """
+    found: dict[str, Result] = {}
+    references: dict[bool, Reference] = {}
+    for way, asked in ways(section).items():
+        # What is seen of the data serves every way that is compared with the same.
+        mean = bool(asked.get("mean"))
+        if mean not in references:
+            references[mean] = _reference(model, config, asked.get("eyes"), mean, load)
+        fake = drawn(model, asked.get("count", COUNT), **drawing(asked))
+        here = compare_samples(fake, references[mean])
+        if config["data"]["name"] == "points":
+            here |= compare_modes(fake, references[mean].source)
+        found |= {f"{way}.{key}" if way else key: result for key, result in here.items()}
+    return found
+
+
+def _reference(
+    model, config: Mapping[str, Any], eyes: str | None, mean: bool, load: Load
+) -> Reference:
+    """What samples, or means, are compared with."""
+    changes = {"binarize": "none"} if mean and "binarize" in config["data"] else {}
+    parts = load(**changes)
+    train, test = (np.concatenate(list(examples(part))) for part in (parts.train, parts.test))
+    source = {
+        **protocol(parts.test),
+        "samples": "means" if mean else "draws",
+        "eyes": eyes or "none",
+    }
+    if eyes is None:
+        seen = Eyes(config["data"]["name"], lambda x: x.reshape(len(x), -1))
+    else:
+        judge, to_unit = catalogue.load(eyes), model.likelihood.to_network
+        seen = Eyes(
+            eyes.partition(".")[2],
+            lambda x: judge.features(to_unit(x)),
+            lambda x: judge.classify(to_unit(x)),
+        )
+    return Reference(test, train, seen, source)
+
+
+def check(model, section: Mapping[str, Any]) -> None:
+    """Raises a ConfigError for what would be found wrong only after training."""
+    _known(section, ("eyes", *_CHANGES, "ways"), _PATH)
+    eyes, others = section.get("eyes"), section.get("ways") or {}
+    if eyes is not None and not catalogue.is_pretrained(str(eyes)):
+        raise ConfigError(f"{eyes!r} is no trained entry that could judge", (*_PATH, "eyes"))
+    if not isinstance(others, Mapping):
+        raise ConfigError(f"ways are changes by name, not {others!r}", (*_PATH, "ways"))
+    for way, changes in others.items():
+        _known(changes, _CHANGES, (*_PATH, "ways", way))
+    for asked in ways(section).values():
+        _check_way(model, asked)
+
+
+def _known(section: Any, valid: tuple[str, ...], path: tuple[str, ...]) -> None:
+    if not isinstance(section, Mapping):
+        raise ConfigError(f"{'.'.join(path)} is a section, not {section!r}", path)
+    for key in section:
+        if key not in valid:
+            raise ConfigError(
+                f"{'.'.join(path)} has no key {key!r}; valid keys: {', '.join(valid)}",
+                (*path, key),
+            )
+
+
+def _check_way(model, asked: Mapping[str, Any]) -> None:
+    count = asked.get("count", COUNT)
+    if type(count) is not int or count < 2:
+        raise ConfigError(f"count is a whole number from 2, not {count!r}", (*_PATH, "count"))
+    if type(asked.get("mean", False)) is not bool:
+        raise ConfigError(f"mean is true or false, not {asked['mean']!r}", (*_PATH, "mean"))
+    known = inspect.signature(model.sample).parameters
+    for key in drawing(asked):
+        if key not in known:
+            raise ConfigError(f"samples of {model.name} know no {key}", (*_PATH, key))
