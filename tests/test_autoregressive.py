@@ -11,6 +11,7 @@ from zoo.distributions import IndependentBernoulli, IndependentCategorical
 from zoo.errors import DataError, NotSupported
 from zoo.models import Autoregressive
 from zoo.networks import GRU, MADE, MLP, GatedPixelCNN, OneHot, PixelCNN, PixelCNNPP
+from zoo.objectives import Ramp
 
 GREY, COLOUR = (3, 3, 1), (2, 2, 3)
 # Names of the cases, each a network and the shape of its images.
@@ -234,6 +235,8 @@ def test_means_are_the_probabilities_along_the_draw():
         (lambda m: m.complete(np.zeros((2, *GREY)), np.zeros((2, 2))), "mask of shape"),
         (lambda m: m.complete(np.full((2, *GREY), 0.5), True), "binarize"),
         (lambda m: m.log_prob(np.zeros((2, 9))), "reshape to"),
+        (lambda m: m.log_prob(np.zeros(GREY)), r"x\[np.newaxis\]"),
+        *[(lambda m, x=x: m.log_prob(x), "an array of examples") for x in ("abc", 3, None, {})],
     ],
 )
 def test_bad_requests_are_refused_in_one_line(call, message):
@@ -241,6 +244,62 @@ def test_bad_requests_are_refused_in_one_line(call, message):
     with pytest.raises(DataError, match=message) as caught:
         call(model)
     assert "\n" not in str(caught.value)
+
+
+def _fresh(network, likelihood, **options):
+    model = Autoregressive(network, likelihood, **options)
+    assert not model.built
+    return model
+
+
+@pytest.mark.parametrize("network", [MADE([4]), PixelCNN(4, 2), GatedPixelCNN(4, 1)], ids=str)
+def test_a_model_of_parts_needs_no_first_call(network):
+    copy = type(network).from_config(network.get_config())
+    assert _fresh(network, IndependentBernoulli(GREY)).sample(2, seed=0).shape == (2, *GREY)
+    assert _fresh(copy, IndependentBernoulli(GREY)).log_prob(np.zeros((2, *GREY))).shape == (2,)
+
+
+def test_a_sequence_needs_none_either():
+    def fresh():
+        return _fresh(GRU(levels=3, units=3), IndependentCategorical([8], levels=3))
+
+    assert fresh().draw(2, seed=0).x.shape == (2, 8)
+    assert fresh().at_length(5).event_shape == (5,)
+    for length in (0, -3, 2.5, True, None):
+        with pytest.raises(DataError, match="length must be a whole number"):
+            fresh().at_length(length)
+
+
+def test_the_coldest_draw_is_the_likeliest_one():
+    model = _fresh(GRU(levels=3, units=3), IndependentCategorical([8], levels=3))
+    cold = [model.sample(2, seed=0, temperature=t).numpy() for t in (1e-300, 1e-39, 1e-30)]
+    likeliest = model.sample(2, seed=1, top_k=1).numpy()
+    for drawn in cold:
+        np.testing.assert_array_equal(drawn, likeliest)
+
+
+def test_bytes_are_predicted():
+    model = _fresh(GRU(levels=3, units=3), IndependentCategorical([8], levels=3))
+    x = np.random.RandomState(0).randint(0, 3, (4, 8))
+    found = model.predict(x.astype(np.uint8), verbose=0)["log_prob"]
+    np.testing.assert_allclose(found, model.log_prob(x), rtol=1e-5)
+
+
+def test_a_label_is_given_for_each_example():
+    model = _fresh(GatedPixelCNN(4, 1), IndependentBernoulli(GREY), condition=OneHot(3))
+    with pytest.raises(DataError, match="takes y of shape"):
+        model.sample(1, y=2)
+
+
+@pytest.mark.parametrize("share", [1.5, Ramp(0.0, 2.0, 10)], ids=str)
+def test_shares_of_own_draws_are_shares(share):
+    with pytest.raises(ValueError, match="share from 0 to 1"):
+        _fresh(MADE([4]), IndependentBernoulli(GREY), own_draws=share)
+
+
+def test_network_and_likelihood_have_the_same_levels():
+    with pytest.raises(ValueError, match="takes 2 levels, the likelihood 3"):
+        Autoregressive(GRU(levels=2, units=3), IndependentCategorical([8], levels=3))
 
 
 def test_what_a_likelihood_cannot_do_is_said():

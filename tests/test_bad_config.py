@@ -111,6 +111,31 @@ def test_what_is_found_before_the_first_step(refused, overrides, words, dry):
     refused(words, *dry, *sets([*TINY, *overrides]))
 
 
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("vae.digits", "val_elbo"),
+        ("made.mnist", "val_log_likelihood"),
+        ("ae.digits", "val_squared_error"),
+    ],
+)
+def test_what_a_run_selects_by_if_nobody_says(name, own):
+    from zoo import create
+    from zoo.training import TrainingSettings
+    from zoo.training.run import monitored
+
+    model = create(name, smoke=True)
+    assert monitored(model, TrainingSettings()) == own
+    assert monitored(model, TrainingSettings(keep="last")) is None
+    with pytest.raises(ConfigError, match="GAN has no metric to select by"):
+        monitored(create("gan.points", smoke=True), TrainingSettings())
+
+
+def test_levels_that_the_data_do_not_have(refused):
+    words = "digits has 17 levels, and model.likelihood.levels is 300"
+    refused(words, *sets([*TINY, "model.likelihood.levels=300"]))
+
+
 @pytest.mark.parametrize("dry", [["--dry-run"], []], ids=["dry", "train"])
 def test_a_strategy_that_is_none(refused, dry):
     refused("no strategy 'two'", *dry, "--strategy", "two")

@@ -89,6 +89,13 @@ def test_a_second_fit_starts_with_a_clean_slate():
     assert model.guard.first() is None
 
 
+@pytest.mark.parametrize(
+    ("monitor", "best"), [("val_elbo", 2), ("val_loss", 3), ("squared_error", 3), ("accuracy", 2)]
+)
+def test_of_a_cost_the_least_is_the_best(monitor, best):
+    assert Selection(monitor, None, None, history=["-3", "-2", "-4"]).best_epoch == best
+
+
 def test_nan_on_validation_data_is_named():
     selection = Selection("val_elbo", None, patience=3)
     selection.on_epoch_end(0, {"val_elbo": -2.0})

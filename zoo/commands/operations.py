@@ -59,12 +59,14 @@ def _sample(args: argparse.Namespace) -> None:
     path = output(args, "samples", (".png", ".npz", ".txt", ".wav")) if args.out else None
     model = catalogue.load(args.name)
     if sounds.is_sound(model):
+        sequences.refuse(args, ("mean",), "models sound")
         args.n = args.n or 10
-        path = path or output(args, "samples", (".wav", ".png", ".npz"))
+        path = output(args, "samples", (".wav", ".png", ".npz"))
         sounds.write(model, args, path)
         print(path)
         return
     if sequences.is_sequence(model):
+        sequences.refuse(args, ("mean", "label"), "models text")
         args.n = args.n or 1
         sequences.write(model, args, path)
         if path:
@@ -106,7 +108,7 @@ def _complete_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep",
         type=_share,
         metavar="SHARE",
-        help="what is kept of an image: its first rows, or the last of a reversed order (0.5)",
+        help="what is kept of an image: the first rows, or pixels, of the model's order (0.5)",
     )
     sequences.add_options(parser)
 
@@ -115,8 +117,11 @@ def _complete(args: argparse.Namespace) -> None:
     path = output(args, "completions", (".png", ".npz", ".txt")) if args.out else None
     model = catalogue.load(args.name)
     if sequences.is_sequence(model):
+        if sounds.is_sound(model):
+            raise ZooError(f"{args.name} models sounds: complete them by model.complete in Python")
         if args.prompt is None:
             raise ZooError(f"{args.name} models text: say --prompt, what is to be continued")
+        sequences.refuse(args, ("keep", "images", "index", "split"), "models text")
         args.n = args.n or 1
         sequences.write(model, args, path)
         if path:

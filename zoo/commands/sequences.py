@@ -1,6 +1,7 @@
 """Sequences from a model, for `zoo sample` and `zoo complete`: text on the screen or in a file."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from zoo.commands.inputs import at_least, write_numbers
@@ -24,13 +25,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--prompt", metavar="TEXT", help="what every sample begins with (nothing)")
 
 
+def refuse(args: argparse.Namespace, options: Iterable[str], why: str) -> None:
+    """Raises ZooError for an option that would change nothing: it is a misunderstanding."""
+    for option in options:
+        if getattr(args, option) not in (None, False):
+            raise ZooError(f"{args.name} {why}: leave out --{option.replace('_', '-')}")
+
+
 def refuse_options(args: argparse.Namespace) -> None:
-    """An option of sequences given for another model is a misunderstanding."""
-    for option in OPTIONS:
-        if getattr(args, option) is not None:
-            raise ZooError(
-                f"{args.name} is no model of text: leave out --{option.replace('_', '-')}"
-            )
+    """Those of sequences, given for another model."""
+    refuse(args, OPTIONS, "is no model of text")
 
 
 def is_sequence(model) -> bool:

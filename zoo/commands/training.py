@@ -86,7 +86,7 @@ def _checked(config: configuration.Config, strategy: str) -> "GenerativeModel":
     """What `train` checks, without data: the untrained model."""
     from zoo import storing
     from zoo.training import TrainingSettings
-    from zoo.training.run import check_monitor, data_section
+    from zoo.training.run import data_section, monitored
     from zoo.training.strategies import check_name
 
     check_name(strategy)
@@ -94,7 +94,7 @@ def _checked(config: configuration.Config, strategy: str) -> "GenerativeModel":
     settings.build_optimizer(steps_per_epoch=1)
     _check_data(data_section(config.values))
     model = storing.build_model(config)
-    check_monitor(model, settings)
+    monitored(model, settings)
     _check_evaluation(model, config)
     return model
 

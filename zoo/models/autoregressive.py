@@ -8,11 +8,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.data.checks import whole_number
 from zoo.errors import DataError, NotSupported
 from zoo.models.conditional import ConditionalModel
 from zoo.models.generation import Drawn, generate
 from zoo.models.parts import build_part
-from zoo.models.requests import as_key, as_mask, check_count
+from zoo.models.requests import as_key, as_mask, check_count, check_temperature, check_top_k
 from zoo.networks.causal import CausalNetwork
 from zoo.noise import Seed, fold
 from zoo.objectives.base import check_fits
@@ -21,6 +22,8 @@ from zoo.objectives.schedules import Ramp, checked, value_at
 from zoo.registration import register
 
 tfd = tfp.distributions
+# Below it the likeliest value is drawn as surely, and float32 does not divide by much less.
+_COLDEST = 1e-30
 
 
 @register
@@ -66,11 +69,18 @@ class Autoregressive(ConditionalModel):
             raise ValueError(f"the network is {network!r}, not a causal one, such as GatedPixelCNN")
         if not isinstance(likelihood, keras.Layer):
             raise ValueError(f"the likelihood is {likelihood!r}, not a layer")
+        levels = getattr(likelihood, "levels", None)
+        # What stands for padding may be a level more.
+        if network.takes_levels and levels and network.levels - levels not in (0, 1):
+            raise ValueError(f"the network takes {network.levels} levels, the likelihood {levels}")
         objective = MaximumLikelihood() if objective is None else objective
         check_fits(objective, type(self))
         super().__init__(likelihood.event_shape, condition, condition_shape, seed, **kwargs)
         self.network, self.likelihood, self.objective = network, likelihood, objective
         self.own_draws = checked("own_draws", own_draws)
+        ramp = isinstance(self.own_draws, Ramp)
+        if max([self.own_draws.start, self.own_draws.end] if ramp else [self.own_draws]) > 1:
+            raise ValueError(f"own_draws is a share from 0 to 1, not {own_draws!r}")
         # Not autograph: it would wrap the errors of a wrong request.
         self._generate = tf.function(self._draw, jit_compile=True, autograph=False)
 
@@ -92,6 +102,7 @@ class Autoregressive(ConditionalModel):
             training: how the condition's network is asked.
             seed: of the network's dropout; None: it drops nothing.
         """
+        self.ensure_variables()
         seen = (
             tf.cast(x, tf.float32) if self.network.takes_levels else self.likelihood.to_network(x)
         )
@@ -120,6 +131,7 @@ class Autoregressive(ConditionalModel):
     def call(self, x, training=False):
         """`log_prob` `[B]`; a conditional model takes `(x, y)`."""
         x, y = x if isinstance(x, tuple | list) else (x, None)
+        x = tf.cast(x, tf.float32)
         return {"log_prob": self.distribution(x, y, training).log_prob(x)}
 
     def log_prob(self, x, y=None, num_samples=None, seed=0) -> tf.Tensor:
@@ -212,8 +224,8 @@ class Autoregressive(ConditionalModel):
         return known
 
     def _filled(self, x, known, y, seed, temperature, top_k) -> Drawn:
-        if temperature <= 0:
-            raise DataError(f"a temperature is above 0, not {temperature}")
+        temperature, top_k = check_temperature(temperature), check_top_k(top_k)
+        self.ensure_variables()
         if tf.executing_eagerly():
             self.check_given(y, np.shape(x)[:1])
         context = None if self.condition is None else self.given(y)
@@ -222,7 +234,7 @@ class Autoregressive(ConditionalModel):
             tf.convert_to_tensor(known),
             context,
             as_key(seed, "sample"),
-            float(temperature),
+            max(temperature, _COLDEST),
             top_k,
         )
 
@@ -234,9 +246,11 @@ class Autoregressive(ConditionalModel):
 
         Raises:
             NotSupported: not a model of sequences `[T]`, or one whose weights know T.
+            DataError: no whole number from 1.
         """
         if len(self.event_shape) != 1:
             raise NotSupported(f"{self.name} is a model of images, which have no length")
+        whole_number("length", length, low=1)
 
         def fresh(part, **changes):
             # Not as Keras restores a part: that builds it for the old length.
@@ -253,6 +267,7 @@ class Autoregressive(ConditionalModel):
             self.seed,
         )
         other.ensure_built()
+        self.ensure_variables()
         kept = self.kept_weights()
         if [w.shape for w in other.get_weights()] != [w.shape for w in kept]:
             raise NotSupported(f"{self.name} has weights for the length {self.event_shape[0]} only")

@@ -20,6 +20,8 @@ from zoo.noise import fold
 
 # Data that Keras cuts into batches itself; anything else brings its own batches.
 _ARRAYS = (np.ndarray, tf.Tensor, list, tuple)
+# What is surely neither an array nor anything that yields batches.
+_NO_DATA = (type(None), str, bytes, int, float, dict)
 _CONVOLUTIONS = (
     keras.layers.Conv1D,
     keras.layers.Conv2D,
@@ -293,9 +295,16 @@ class GenerativeModel(MadeOfParts, keras.Model):
         """
         if isinstance(data, tf.data.Dataset):
             data = _first_batch(data)
+        elif isinstance(data, _NO_DATA):
+            raise DataError(f"{self.name} takes an array of examples, not {data!r:.40}")
         elif not isinstance(data, _ARRAYS):
             return
         x = np.asarray(data)
+        if x.shape == self.event_shape:
+            raise DataError(
+                f"{self.name} takes examples of shape {list(x.shape)} in a batch: of one example x "
+                "that is x[np.newaxis]"
+            )
         if x.shape[1:] != self.event_shape:
             fits = x.size and x.size % int(np.prod(self.event_shape)) == 0
             remedy = f"reshape to {[-1, *self.event_shape]}" if fits else "is it another data set?"

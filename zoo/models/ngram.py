@@ -31,7 +31,7 @@ from zoo.errors import DataError, WeightsError
 from zoo.files import check_room
 from zoo.models.counted import CountedModel
 from zoo.models.gram_table import Table, distinct, find
-from zoo.models.requests import random_seed
+from zoo.models.requests import check_temperature, check_top_k, random_seed
 from zoo.registration import nearest, register
 
 SMOOTHINGS = ("kneser_ney", "absolute")
@@ -216,12 +216,11 @@ class NGram(CountedModel):
             DataError: an argument out of range, or a prompt that does not fit.
         """
         length = self.length if length is None else length
-        for what, value in {"n": n, "length": length, "top_k": top_k or 1}.items():
+        for what, value in {"n": n, "length": length}.items():
             checks.whole_number(what, value, low=1)
         checks.whole_number("seed", 0 if seed is None else seed)
-        if not 0 < temperature < np.inf:
-            raise DataError(f"a temperature is above 0, not {temperature}")
-        if top_k is not None and not 1 <= top_k <= self.levels:
+        temperature, top_k = check_temperature(temperature), check_top_k(top_k)
+        if top_k is not None and top_k > self.levels:
             raise DataError(f"top_k is a whole number from 1 to {self.levels}, not {top_k}")
         x, given = np.zeros([n, length], np.int64), 0
         if prompt is not None:

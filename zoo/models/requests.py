@@ -1,5 +1,8 @@
 """What callers ask of a model: seeds, counts and masks, taken or refused in one place."""
 
+import math
+import numbers
+
 import numpy as np
 import tensorflow as tf
 
@@ -20,16 +23,41 @@ def as_key(seed: Seed | None, purpose: str) -> tf.Tensor:
     """
     if seed is None:
         return fold(random_seed(), purpose)
+    seed = np.asarray(seed) if isinstance(seed, list | tuple) else seed
     key = isinstance(seed, tf.Tensor | np.ndarray | np.integer)
-    if not isinstance(seed, int) and not (key and tf.as_dtype(seed.dtype).is_integer):
+    whole = isinstance(seed, int) or (key and tf.as_dtype(seed.dtype).is_integer)
+    if not whole or (key and tuple(seed.shape) not in ((), (2,))):
         raise DataError(f"a seed is a whole number, or a key of two, not {seed!r}")
     return fold(seed, purpose)
 
 
-def check_count(n: int | float | tf.Tensor) -> None:
+def check_count(n: int | np.integer | tf.Tensor) -> None:
     """Raises DataError if `n`, where it is known, is no number of samples."""
-    if isinstance(n, int | float) and (n != int(n) or n < 1):
-        raise DataError(f"a number of samples is a whole number from 1, not {n}")
+    if tf.is_tensor(n):
+        if tf.is_symbolic_tensor(n):
+            return
+        n = n.numpy()
+    known = n.item() if isinstance(n, np.ndarray | np.generic) and np.size(n) == 1 else n
+    if not isinstance(known, int) or isinstance(known, bool) or known < 1:
+        raise DataError(f"a number of samples is a whole number from 1, not {n!r}")
+
+
+def check_temperature(temperature: float) -> float:
+    """The temperature as a number; raises DataError unless it is above 0 and finite."""
+    number = isinstance(temperature, numbers.Real) and not isinstance(temperature, bool)
+    if not number or not 0 < temperature < math.inf:
+        raise DataError(f"a temperature is above 0, not {temperature!r}")
+    return float(temperature)
+
+
+def check_top_k(top_k: int | None) -> int | None:
+    """The number as Python's; raises DataError unless it is whole and from 1, or None."""
+    if top_k is None:
+        return None
+    whole = isinstance(top_k, numbers.Integral) and not isinstance(top_k, bool)
+    if not whole or top_k < 1:
+        raise DataError(f"top_k is a whole number from 1, not {top_k!r}")
+    return int(top_k)
 
 
 def as_mask(known, event_shape: tuple[int, ...]) -> np.ndarray:

@@ -83,6 +83,8 @@ def completions(
     model.check(x)
     known = kept(model, share)
     drawn = to_display(complete(model, x, known, n, y, seed), model)
+    # A random order begins with pixels anywhere.
+    rows = "rows" if (known == known[:, :1]).all() else "pixels"
     original = to_display(x, model)[:, np.newaxis]
     cut = np.where(known, original, _UNKNOWN)
     return image_grid(
@@ -91,7 +93,7 @@ def completions(
         sentence(
             name or model.name,
             data,
-            f"{share:.0%} of the rows are given, the rest is drawn to go with them",
+            f"{share:.0%} of the {rows} are given, the rest is drawn to go with them",
             f"seed {seed}",
         ),
         column_labels=["original", "given", *(str(i + 1) for i in range(n))],

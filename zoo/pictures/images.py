@@ -91,7 +91,7 @@ def asked(model, n: int, label: int | None = None) -> np.ndarray | None:
             raise DataError(f"{model.name} is not conditional: it takes no label")
         return None
     classes = getattr(condition, "classes", None)
-    if classes is None:
+    if not isinstance(classes, int):
         raise DataError(f"{model.name} is conditional on more than a label: use model.sample(n, y)")
     if label is not None:
         if not 0 <= label < classes:

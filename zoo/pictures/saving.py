@@ -31,7 +31,9 @@ def new_file(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path]
     except OSError as error:
         raise ZooError(f"cannot write {target}: {reason(error)}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        # Where its folder is none, there is nothing to remove.
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def save(figure: "Figure", path: str | os.PathLike, overwrite: bool = False) -> Path:

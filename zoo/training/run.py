@@ -39,6 +39,8 @@ from zoo.training.strategies import is_chief, make_strategy
 BACKUP = "backup"
 # A resumed run with another of these would not go on as it began; more epochs are fine.
 _FIXED = ("batch_size", "seed", "optimizer")
+# What a run selects by if its config does not say: the first that its model reports.
+_SELECTING = ("elbo", "log_likelihood", "squared_error")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +93,7 @@ def train(
     with _precision(settings.precision), distribution.scope():
         model = _model(config, settings, int(data.train.cardinality()))
     model.check(data.train)
+    _check_levels(model.likelihood, data.train, ("model", "likelihood", "levels"))
     if check is not None:
         check(model)
     if settings.start_at_mean:
@@ -121,6 +124,7 @@ def _counted(config: Mapping[str, Any], directory: Path, check) -> Run:
     data = zoo.data.load(**arguments)
     model = built(config["model"])
     model.check(next(iter(data.train)))
+    _check_levels(model, data.train, ("model", "levels"))
     if check is not None:
         check(model)
     try:
@@ -134,14 +138,36 @@ def _counted(config: Mapping[str, Any], directory: Path, check) -> Run:
     return Run(model, data, directory, [], 0)
 
 
-def check_monitor(model: GenerativeModel, settings: TrainingSettings) -> None:
-    """Raises a ConfigError if the run selects by a metric that the model does not report."""
-    valid = [f"{prefix}{name}" for prefix in ("val_", "") for name in model.trackers]
-    if settings.selects and settings.monitor not in valid:
+def _check_levels(part, train: tf.data.Dataset, path: tuple[str, ...]) -> None:
+    """Raises a ConfigError if `part` gives probability to levels that the data do not have."""
+    found, levels = zoo.data.description(train), getattr(part, "levels", None)
+    if levels is not None and found.values == "levels" and found.levels != levels:
         raise ConfigError(
-            f"training.monitor is {settings.monitor!r}; valid: {', '.join(valid)}",
-            ("training", "monitor"),
+            f"{found.name} has {found.levels} levels, and {'.'.join(path)} is {levels}", path
         )
+
+
+def monitored(model: GenerativeModel, settings: TrainingSettings) -> str | None:
+    """The metric that the run selects by; None where it does not select.
+
+    Raises:
+        ConfigError: one that the model does not report, or none is named and it has none to offer.
+    """
+    if not settings.selects:
+        return None
+    valid = [f"{prefix}{name}" for prefix in ("val_", "") for name in model.trackers]
+    own = next((f"val_{name}" for name in _SELECTING if name in model.trackers), None)
+    asked = settings.monitor or own
+    if asked is None:
+        raise ConfigError(
+            f"{type(model).__name__} has no metric to select by: say `keep: last` and no patience",
+            ("training", "keep"),
+        )
+    if asked not in valid:
+        raise ConfigError(
+            f"training.monitor is {asked!r}; valid: {', '.join(valid)}", ("training", "monitor")
+        )
+    return asked
 
 
 def data_section(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,10 +232,11 @@ def _load(config: Mapping[str, Any], settings: TrainingSettings) -> zoo.data.Spl
         seed=arguments.pop("seed", settings.seed),
         **arguments,
     )
-    if data.valid is None and settings.selects and settings.monitor.startswith("val_"):
+    held_out = (settings.monitor or "val_").startswith("val_")
+    if data.valid is None and settings.selects and held_out:
         raise ConfigError(
-            f"training selects by {settings.monitor}, but data.valid is 0: hold out examples, or "
-            "say `keep: last` and no patience",
+            f"training selects by {settings.monitor or 'held-out examples'}, but data.valid is 0: "
+            "hold some out, or say `keep: last` and no patience",
             ("training", "keep"),
         )
     return data
@@ -229,7 +256,7 @@ def _model(config, settings: TrainingSettings, steps_per_epoch: int) -> Generati
     keras.utils.set_random_seed(settings.seed)
     section = config["model"]
     model = built({"seed": settings.seed, **section} if takes_seed(section) else section)
-    check_monitor(model, settings)
+    monitored(model, settings)
     model.compile(
         optimizer=settings.build_optimizer(steps_per_epoch),
         average=settings.average,
@@ -262,7 +289,7 @@ def _fit(model, data, settings, directory, extra) -> Selection | None:
     examples = int(data.train.cardinality()) * settings.batch_size
     backup = Backup(directory / BACKUP, settings.backup_seconds, write=is_chief())
     epoch = backup.restore(model)
-    backup.selection = selection = _selection(settings, directory, epoch)
+    backup.selection = selection = _selection(model, settings, directory, epoch)
     # Selection and log come before the state that relies on them.
     steps = [calls.Exact(data.train), calls.StopAtNaN(), *([selection] if selection else [])]
     if is_chief():
@@ -285,20 +312,21 @@ def _fit(model, data, settings, directory, extra) -> Selection | None:
     return selection
 
 
-def _selection(settings: TrainingSettings, directory: Path, epoch: int) -> Selection | None:
-    if not settings.selects:
+def _selection(model, settings: TrainingSettings, directory, epoch: int) -> Selection | None:
+    monitor = monitored(model, settings)
+    if monitor is None:
         return None
     rows = calls.read_log(directory / LOG)[:epoch]
-    if len(rows) < epoch or any(settings.monitor not in row for row in rows):
+    if len(rows) < epoch or any(monitor not in row for row in rows):
         raise TrainingError(
-            f"{directory / LOG} does not tell {settings.monitor} of the {epoch} epochs before: "
+            f"{directory / LOG} does not tell {monitor} of the {epoch} epochs before: "
             "remove the run and start it again"
         )
     selection = Selection(
-        settings.monitor,
+        monitor,
         directory / BACKUP if settings.keep == "best" else None,
         settings.patience,
-        history=[row[settings.monitor] for row in rows],
+        history=[row[monitor] for row in rows],
         write=is_chief(),
     )
     if rows and selection.best_file and not selection.best_file.is_file():

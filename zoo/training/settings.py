@@ -35,7 +35,7 @@ _COUNT = f"a whole number from 1 to {_LARGEST}"
 _VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
     "epochs": (_whole, _COUNT),
     "batch_size": (_whole, _COUNT),
-    "monitor": (lambda v: isinstance(v, str), "the name of a metric"),
+    "monitor": (lambda v: v is None or isinstance(v, str), "the name of a metric"),
     "keep": (lambda v: v in ("best", "last"), "best or last"),
     "patience": (lambda v: v is None or _whole(v), f"null or {_COUNT}"),
     "jit_compile": (lambda v: v == "auto" or _boolean(v), "auto, true or false"),
@@ -61,7 +61,7 @@ class TrainingSettings:
         optimizer: spec of a Keras optimizer, without its learning rate.
         learning_rate: a number, or the spec of a schedule (`Cosine`, `Stages`).
         monitor: the metric that selects and stops; those that start with `val_` need validation
-            data. The larger the better.
+            data. None: the model's own, such as `val_elbo` or `val_log_likelihood`.
         keep: "best" ships the epoch with the best `monitor`, "last" the last one.
         patience: stop after so many epochs without a better `monitor`; None never stops early.
         jit_compile: XLA; "auto" decides by `zoo.training.compilation`.
@@ -81,7 +81,7 @@ class TrainingSettings:
     batch_size: int = 128
     optimizer: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"type": "Adam"})
     learning_rate: float | Mapping[str, Any] = 1e-3
-    monitor: str = "val_elbo"
+    monitor: str | None = None
     keep: str = "best"
     patience: int | None = None
     jit_compile: bool | str = "auto"
@@ -110,7 +110,7 @@ class TrainingSettings:
 
     @property
     def selects(self) -> bool:
-        """Whether `monitor` decides anything."""
+        """Whether a metric decides anything."""
         return self.keep == "best" or self.patience is not None
 
     def _refuse(self, name: str, valid: str) -> ConfigError:

@@ -20,6 +20,9 @@ import tensorflow as tf
 from zoo.errors import TrainingError
 from zoo.models import weights as weights_files
 
+# Metrics of which less is better.
+_COSTS = ("loss", "squared_error", "kl", "commitment", "discriminator_loss")
+
 
 class Selection(keras.callbacks.Callback):
     """Keeps the weights of the best epoch, and stops when none was better for a while.
@@ -27,7 +30,7 @@ class Selection(keras.callbacks.Callback):
     What it knows is read from the log, so a resumed run selects as an uninterrupted one.
 
     Args:
-        monitor: the metric, larger is better.
+        monitor: the metric: of a cost the least is the best, of all else the largest.
         directory: where the best weights go; None keeps none.
         patience: epochs without a better value before it stops; None for no limit.
         history: values of `monitor` of the epochs before a resumed run began.
@@ -45,11 +48,13 @@ class Selection(keras.callbacks.Callback):
         super().__init__()
         self.monitor, self.directory, self.patience = monitor, directory, patience
         self.values, self.write = [float(v) for v in history], write
+        self._sign = -1 if monitor.removeprefix("val_") in _COSTS else 1
 
     @property
     def best_epoch(self) -> int:
         """Counted from 1; 0 before the first."""
-        return 1 + max(range(len(self.values)), key=self.values.__getitem__, default=-1)
+        worth = [self._sign * value for value in self.values]
+        return 1 + max(range(len(worth)), key=worth.__getitem__, default=-1)
 
     @property
     def best_file(self) -> Path | None:
