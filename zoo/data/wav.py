@@ -46,7 +46,9 @@ def read(path: str | os.PathLike) -> tuple[np.ndarray, int]:
             kind = sound.getnchannels(), sound.getsampwidth()
             rate, content = sound.getframerate(), sound.readframes(sound.getnframes())
     except (OSError, EOFError, riff.Error) as error:
-        raise DataError(f"{path} cannot be read as a sound: {error or 'it is cut off'}") from error
+        raise DataError(
+            f"{path} cannot be read as a sound: {str(error) or 'it is cut off'}"
+        ) from error
     if kind != (1, 2):
         raise DataError(f"{path} has {kind[0]} channels of {8 * kind[1]} bits, not one of 16")
     return np.frombuffer(content, "<i2") / _FULL, rate

@@ -107,7 +107,7 @@ def _table(page: Page, runs: list[_Run]) -> None:
         "model, whose likelihood is exact. Forward is row by row from the upper left corner, "
         "reversed goes the same way back, and a random order is one permutation, the same for all "
         f"images. On dynamically binarized {DATA}, all of a network are trained alike, and nothing "
-        f"is selected. {budgets}."
+        f"is selected. {budgets}. That is short: samples of longer trainings are better."
     )
     rows = []
     for run in runs:
