@@ -33,6 +33,7 @@ CHECKSUMS: dict[str, str] = {
     "ngram.shakespeare": "e21f5dca30ba945e14a5e85af4db6b3af4c762ba4999ff8af5f039e08e3a08e9",
     "ngram_words.shakespeare": "7bfbeeb311ecbeea0ae5e959680a8615d7b343b9c9e3a65f0b657289353ecb23",
     "pixelcnn.mnist": "960a835bc83f9184ea9bf47ca496a7d975b9e188053b3d9c1f5be29d5147f22f",
+    "pixelcnn_pp.cars": "2d6566672c58194bb59a5f3428a731dc2c920ec7b92c8604f1abc702f415cac4",
     "pixelcnn_pp.mnist": "de5a7058ae623298c22549a622623c1071d40e6f0bd8c4b9e17f93f581c36144",
     "sparse_ae.mnist": "d7d692f536a4648cd0f7aa25329d4268f967582494b0a7ca640ec925387c8cdf",
     "tc_vae.shapes": "de5318a49133ff4e0ee72840318fe7de28b636dbf086d4ead528d365b8a59148",
