@@ -287,10 +287,13 @@ def test_bytes_are_predicted():
     np.testing.assert_allclose(found, model.log_prob(x), rtol=1e-5)
 
 
-def test_a_label_is_given_for_each_example():
+def test_one_label_is_that_of_all_examples():
     model = _fresh(GatedPixelCNN(4, 1), IndependentBernoulli(GREY), condition=OneHot(3))
+    one, each = (model.draw(4, y, seed=0) for y in (2, [2] * 4))
+    np.testing.assert_array_equal(one.x, each.x)
+    np.testing.assert_allclose(model.log_prob(one.x, 2), model.log_prob(one.x, [2] * 4), rtol=1e-6)
     with pytest.raises(DataError, match="takes y of shape"):
-        model.sample(1, y=2)
+        model.sample(4, y=[2])
 
 
 @pytest.mark.parametrize("share", [1.5, Ramp(0.0, 2.0, 10)], ids=["number", "ramp"])

@@ -106,8 +106,14 @@ class Autoregressive(ConditionalModel):
         seen = (
             tf.cast(x, tf.float32) if self.network.takes_levels else self.likelihood.to_network(x)
         )
-        context = None if self.condition is None else self.given(y, training)
-        return self.network(seen, context, seed=seed)
+        return self.network(seen, self._context(x, y, training), seed=seed)
+
+    def _context(self, x, y, training: bool = False) -> tf.Tensor | None:
+        """What the network is told `[B, C]`; one y may be that of all examples."""
+        if self.condition is None:
+            return None
+        context = self.given(y, training)
+        return tf.broadcast_to(context, [tf.shape(x)[0], context.shape[-1]])
 
     def distribution(
         self, x, y=None, training: bool = False, seed: Seed | None = None
@@ -228,11 +234,10 @@ class Autoregressive(ConditionalModel):
         self.ensure_variables()
         if tf.executing_eagerly():
             self.check_given(y, np.shape(x)[:1])
-        context = None if self.condition is None else self.given(y)
         return self._generate(
             x,
             tf.convert_to_tensor(known),
-            context,
+            self._context(x, y),
             as_key(seed, "sample"),
             max(temperature, _COLDEST),
             top_k,

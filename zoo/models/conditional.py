@@ -107,7 +107,7 @@ class ConditionalModel(GenerativeModel):
             raise DataError(self._missing())
         y = np.asarray(y)
         own = y.ndim - len(self.condition_shape)
-        if own < 1 or y.shape != (*batch[len(batch) - own :], *self.condition_shape):
+        if y.shape != (*batch[len(batch) - own :], *self.condition_shape):
             raise DataError(
                 f"{self.name} takes y of shape {[*batch, *self.condition_shape]}, but was given "
                 f"{list(y.shape)}"

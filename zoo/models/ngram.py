@@ -219,9 +219,7 @@ class NGram(CountedModel):
         for what, value in {"n": n, "length": length}.items():
             checks.whole_number(what, value, low=1)
         checks.whole_number("seed", 0 if seed is None else seed)
-        temperature, top_k = check_temperature(temperature), check_top_k(top_k)
-        if top_k is not None and top_k > self.levels:
-            raise DataError(f"top_k is a whole number from 1 to {self.levels}, not {top_k}")
+        temperature, top_k = check_temperature(temperature), check_top_k(top_k, self.levels)
         x, given = np.zeros([n, length], np.int64), 0
         if prompt is not None:
             begin = np.asarray(prompt)

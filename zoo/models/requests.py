@@ -50,13 +50,14 @@ def check_temperature(temperature: float) -> float:
     return float(temperature)
 
 
-def check_top_k(top_k: int | None) -> int | None:
-    """The number as Python's; raises DataError unless it is whole and from 1, or None."""
+def check_top_k(top_k: int | None, most: int | None = None) -> int | None:
+    """The number as Python's; raises DataError unless it is whole, 1 to `most`, or None."""
     if top_k is None:
         return None
     whole = isinstance(top_k, numbers.Integral) and not isinstance(top_k, bool)
-    if not whole or top_k < 1:
-        raise DataError(f"top_k is a whole number from 1, not {top_k!r}")
+    if not whole or top_k < 1 or (most is not None and top_k > most):
+        to = "" if most is None else f" to {most}"
+        raise DataError(f"top_k is a whole number from 1{to}, not {top_k!r}")
     return int(top_k)
 
 
