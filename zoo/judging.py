@@ -100,15 +100,20 @@ def _reference(
 def check(model, section: Mapping[str, Any]) -> None:
     """Raises a ConfigError for what would be found wrong only after training."""
     _known(section, ("eyes", *_CHANGES, "ways"), _PATH)
-    eyes, others = section.get("eyes"), section.get("ways") or {}
-    if eyes is not None and not catalogue.is_pretrained(str(eyes)):
-        raise ConfigError(f"{eyes!r} is no trained entry that could judge", (*_PATH, "eyes"))
+    check_judge(section.get("eyes"), (*_PATH, "eyes"))
+    others = section.get("ways") or {}
     if not isinstance(others, Mapping):
         raise ConfigError(f"ways are changes by name, not {others!r}", (*_PATH, "ways"))
     for way, changes in others.items():
         _known(changes, _CHANGES, (*_PATH, "ways", way))
     for asked in ways(section).values():
         _check_way(model, asked)
+
+
+def check_judge(name: Any, path: tuple[str, ...]) -> None:
+    """Raises a ConfigError unless `name` is a trained entry, or None."""
+    if name is not None and not catalogue.is_pretrained(str(name)):
+        raise ConfigError(f"{name!r} is no trained entry that could judge", path)
 
 
 def _known(section: Any, valid: tuple[str, ...], path: tuple[str, ...]) -> None:

@@ -141,11 +141,8 @@ def check(model, section: Mapping[str, Any]) -> None:
 
 def _check_values(section: Mapping[str, Any]) -> None:
     """Raises a ConfigError for a value that would be found wrong only after training."""
-    judge, count = section.get("judge"), section.get("num_samples")
-    if judge is not None and not catalogue.is_pretrained(str(judge)):
-        raise ConfigError(
-            f"{judge!r} is no trained entry that could judge", ("evaluation", "judge")
-        )
+    judging.check_judge(section.get("judge"), ("evaluation", "judge"))
+    count = section.get("num_samples")
     if count is not None and (type(count) is not int or count < 1):
         raise ConfigError(
             f"num_samples is a whole number from 1, not {count!r}", ("evaluation", "num_samples")
