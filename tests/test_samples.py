@@ -1,9 +1,11 @@
 """What is measured of samples: floors, classes, modes, conditions, and the keys of a config."""
 
+import functools
+
 import numpy as np
 import pytest
 
-from zoo import measuring
+from zoo import judging, measuring
 from zoo.data import points
 from zoo.errors import DataError
 from zoo.evaluation.sample_quality import frechet_distance
@@ -107,6 +109,10 @@ def test_samples_are_means_if_asked_and_repeat():
 
 def test_a_config_says_what_looks_at_samples():
     config = {"data": {"name": "points", "valid": 0}, "training": {}}
-    found = measuring.sampled(Fake(), config, eyes=None, count=500)
+    asked = {"count": 500, "ways": {"means": {"mean": True}}}
+    found = judging.scores(Fake(), config, asked, functools.partial(measuring.splits, config))
     assert found["frechet_floor"].value > 0 and found["modes"].value >= 6
-    assert found["frechet"].data["samples"] == "draws" and found["frechet"].data["eyes"] == "none"
+    assert found["means.modes"].value == 0
+    sources = {way: found[f"{way}frechet"].data for way in ("", "means.")}
+    assert {source["samples"] for source in sources.values()} == {"draws", "means"}
+    assert {source["eyes"] for source in sources.values()} == {"none"}
