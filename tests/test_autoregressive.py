@@ -125,20 +125,24 @@ def test_drawing_knows_the_probability_of_its_own_draw(case, condition):
     assert len(np.unique(drawn.x.numpy().reshape(50, -1), axis=0)) > 1
 
 
-def test_cached_features_are_those_of_the_whole_pass(case):
+def test_cached_logits_are_those_of_the_whole_pass(case):
     make, shape = case
-    model = made_of(make(), shape, OneHot(3))
+    model = made_of(make(), shape, OneHot(3), scale=0.4)
     network = model.network
     x = np.random.RandomState(2).randint(0, 2, (4, *shape)).astype(np.float32)
-    context = model.given(np.array([0, 1, 2, 0]))
-    whole = network(x, context).numpy().reshape(4, network.steps, -1)
-    flat = x.reshape(4, network.steps, -1)
+    y = np.array([0, 1, 2, 0])
+    whole = model.distribution(x, y).distribution.logits.numpy().reshape(4, network.steps, -1)
+    assert np.ptp(whole) > 0.05
+    flat, context = x.reshape(4, network.steps, -1), model.given(y)
     state, previous = network.start(4, context), np.zeros_like(flat[:, 0])
+    ones = [1] * (len(shape) - (not network.per_element))
     for index, place in enumerate(network.order):
         if index % network.row_length == 0:
             state = network.start_row(state, previous, tf.constant(index), context)
         features, state = network.step(state, previous, tf.constant(index), context)
-        np.testing.assert_allclose(features, whole[:, place], rtol=1e-4, atol=1e-4)
+        parameters = model.likelihood(tf.reshape(features, [4, *ones, features.shape[-1]]))
+        logits = model.likelihood.distribution(parameters).distribution.logits
+        np.testing.assert_allclose(tf.reshape(logits, [4, -1]), whole[:, place], rtol=0, atol=1e-4)
         previous = flat[:, place]
 
 
