@@ -48,4 +48,5 @@ CHECKSUMS: dict[str, str] = {
     "vq_vae.cars": "fd74412ed04d8dbb3d79722c990151ddcc78414774edc23ad6c5c71f734197f4",
     "vq_vae.mnist": "34668cfc12fb2e18c5be2bf6c34bb6c4f56eda8c5ce7bb114f9c90f2a8ea384b",
     "wavenet.spoken_digits": "3139437b1dd75da9158924ca2b39292bdde6e6aa0bf2b5a3e8c905ab3445a6b8",
+    "wgan_gp.mnist": "8df17a6d8c6c825a4020144c386a8c908565763c0244d4f6c848b713bb4611a7",
 }
