@@ -207,6 +207,10 @@ def test_a_low_temperature_and_a_small_top_k_draw_the_likeliest():
     best = model.sample(30, seed=2, top_k=1).numpy()
     assert (cold == cold[:1]).all()
     np.testing.assert_array_equal(cold, best)
+    programs = model._generate.experimental_get_tracing_count()
+    warm = model.sample(30, seed=1, temperature=0.5).numpy()
+    assert (warm != cold).any()
+    assert model._generate.experimental_get_tracing_count() == programs
     two = model.draw(200, seed=3, top_k=2)
     logits = model.likelihood(model.features(two.x))["logits"].numpy()
     rank = (logits > np.take_along_axis(logits, two.x.numpy()[..., None].astype(int), -1)).sum(-1)

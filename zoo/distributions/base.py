@@ -211,19 +211,22 @@ class Likelihood(DistributionLayer):
         return tf.fill([tf.shape(x)[0]], float(math.prod(self.event_shape)))
 
     def sharpened(
-        self, parameters: Mapping[str, tf.Tensor], temperature: float, top_k: int | None
+        self,
+        parameters: Mapping[str, tf.Tensor],
+        temperature: float | tf.Tensor | None,
+        top_k: int | None,
     ) -> Mapping[str, tf.Tensor]:
         """The parameters of p(x)^(1 / temperature), normalized, over the `top_k` likeliest values.
 
         Args:
             parameters: of this likelihood.
-            temperature: below 1 prefers what is likely; 1 changes nothing.
+            temperature: below 1 prefers what is likely; None, as 1, changes nothing.
             top_k: how many values of an element keep their probability; None: all.
 
         Raises:
             NotSupported: this likelihood cannot.
         """
-        if temperature != 1 or top_k is not None:
+        if temperature is not None or top_k is not None:
             raise NotSupported(
                 f"{type(self).__name__} is drawn at temperature 1 and without top_k: both need "
                 "logits of each value, as IndependentCategorical has them"

@@ -77,7 +77,10 @@ class IndependentBernoulli(Likelihood):
     def sharpened(self, parameters, temperature, top_k):
         if top_k is not None:
             return super().sharpened(parameters, temperature, top_k)
-        return {**parameters, "logits": parameters["logits"] / temperature}
+        return {
+            **parameters,
+            "logits": parameters["logits"] / (1.0 if temperature is None else temperature),
+        }
 
     def distribution(self, parameters: Mapping[str, tf.Tensor]) -> tfd.Distribution:
         pixels = _Bernoulli(logits=parameters["logits"], dtype=tf.float32, validate_args=False)

@@ -103,7 +103,7 @@ class IndependentCategorical(LevelsLikelihood):
     def sharpened(self, parameters, temperature, top_k):
         if top_k is not None and not 1 <= top_k <= self.levels:
             raise DataError(f"top_k is a whole number from 1 to {self.levels}, not {top_k}")
-        logits = parameters["logits"] / temperature
+        logits = parameters["logits"] / (1.0 if temperature is None else temperature)
         if top_k is not None:
             least = tf.math.top_k(logits, top_k).values[..., -1:]
             logits = tf.where(logits < least, -np.inf, logits)

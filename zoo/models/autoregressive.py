@@ -239,7 +239,8 @@ class Autoregressive(ConditionalModel):
             tf.convert_to_tensor(known),
             self._context(x, y),
             as_key(seed, "sample"),
-            max(temperature, _COLDEST),
+            # A tensor: another temperature is no other program.
+            None if temperature == 1 else tf.constant(max(temperature, _COLDEST)),
             top_k,
         )
 

@@ -24,7 +24,7 @@ def generate(
     known: tf.Tensor,
     context: tf.Tensor | None,
     key: tf.Tensor,
-    temperature: float = 1.0,
+    temperature: tf.Tensor | None = None,
     top_k: int | None = None,
 ) -> Drawn:
     """Fills in what is not known, in the network's order, from its cached steps.
