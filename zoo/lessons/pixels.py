@@ -198,8 +198,8 @@ def _table(page: Page, found: Mapping[str, Mapping[str, _Trial]]) -> None:
         "Gaussians give as densities of the levels, -log2 p(x) per pixel: the number that would "
         "stand there if one forgot the bins. It is also what training lowers. A Gaussian that "
         "becomes narrower where it is right gains density without end, but of its bin no more than "
-        "the probability 1; what it loses where it is wrong, it loses in both. More freedom can so "
-        "make a better density and worse probabilities."
+        "the probability 1; what it loses where it is wrong, it loses in both. More freedom can "
+        "thus make a better density and worse probabilities."
     )
 
 
