@@ -244,6 +244,19 @@ def test_guidance_goes_beyond_the_condition():
     assert np.abs(given - without).max() > 1e-3
 
 
+def test_an_equal_sampler_and_other_guidance_compile_nothing_anew():
+    model, y = image_model(condition=OneHot(2), drop_condition=0.3), np.array([0, 1])
+    for guidance in (0.0, 0.5):
+        model.sample(2, y, seed=0, sampler=DDIM(3), guidance=guidance)
+    programs = model._walk.experimental_get_tracing_count()
+    for guidance in (0.0, 1.0, 2.0):
+        model.sample(2, y, seed=0, sampler=DDIM(3), guidance=guidance)
+    assert model._walk.experimental_get_tracing_count() == programs
+    for other in (DDIM(4), DDIM(3, eta=1.0), Ancestral(3)):
+        model.sample(2, y, seed=0, sampler=other)
+    assert model._walk.experimental_get_tracing_count() == programs + 3
+
+
 def test_a_share_of_the_conditions_is_withheld_in_training_only(monkeypatch):
     model = image_model(condition=OneHot(2), drop_condition=0.3)
     seen = []

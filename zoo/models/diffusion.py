@@ -15,7 +15,7 @@ from zoo.distributions.normal import IndependentNormal
 from zoo.errors import DataError, NotSupported
 from zoo.models.conditional import ConditionalModel
 from zoo.models.requests import as_key, as_mask, check_count
-from zoo.models.samplers import DDIM, Sampler
+from zoo.models.samplers import DDIM, Sampler, first_of_its_kind
 from zoo.networks.embedding import time_features
 from zoo.noise import Seed, fold
 from zoo.numerics import mean_event
@@ -115,11 +115,11 @@ class Diffusion(ConditionalModel):
         self._look = tf.function(self._looked, autograph=False, reduce_retracing=True)
 
     def _checked(self, sampler: Sampler) -> Sampler:
-        """The sampler; raises ValueError unless it is one that the schedule has times for."""
+        """The first such sampler; raises ValueError unless the schedule has times for it."""
         if not isinstance(sampler, Sampler):
             raise ValueError(f"a sampler is one such as DDIM(50) or Ancestral(), not {sampler!r}")
         sampler.times(self.schedule)
-        return sampler
+        return first_of_its_kind(sampler)
 
     @staticmethod
     def _check_guidance(guidance: float, drop_condition: float) -> None:
@@ -172,10 +172,10 @@ class Diffusion(ConditionalModel):
         context = self._context(t, y, keep, training)
         return tf.cast(self.network(x_t, context, training=training), tf.float32)
 
-    def guess(self, x_t, t, y=None, guidance: float = 0.0) -> tf.Tensor:
+    def guess(self, x_t, t, y=None, guidance: float | tf.Tensor | None = None) -> tf.Tensor:
         """The network's guess of x_0 on the line, from `x_t` `[B, *event]` at times `t` `[B]`."""
         predicted = self.predict_from(x_t, t, y)
-        if guidance:
+        if guidance is not None:
             without = self.predict_from(x_t, t, y, tf.zeros(tf.shape(x_t)[0]))
             predicted += guidance * (predicted - without)
         return self._clipped(self.objective.image(predicted, x_t, t, self.schedule))
@@ -342,7 +342,9 @@ class Diffusion(ConditionalModel):
             raise NotSupported(str(error)) from None
         y = None if y is None else tf.convert_to_tensor(y)
         known, key = tf.convert_to_tensor(known), as_key(seed, "sample")
-        x = self._walk(self._on_line(x), known, y, key, sampler, float(guidance))
+        # A tensor: other guidance is no other program.
+        guidance = tf.constant(guidance, tf.float32) if guidance else None
+        x = self._walk(self._on_line(x), known, y, key, sampler, guidance)
         return self._off_line(x, mean)
 
     def _walked(self, image, known, y, key, sampler, guidance) -> tf.Tensor:
