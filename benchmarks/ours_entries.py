@@ -12,7 +12,7 @@ from benchmarks.drawings import Drawing
 from benchmarks.entries import Entry, FirstWeights
 from zoo import storing
 from zoo.distributions.discretized_logistic import to_line
-from zoo.models import GAN, VAE, VQVAE, Diffusion
+from zoo.models import DDIM, GAN, VAE, VQVAE, Diffusion
 from zoo.models.base import GenerativeModel
 from zoo.noise import fold
 from zoo.numerics import mean_event
@@ -76,6 +76,8 @@ class Sampler:
     def __init__(self, problem: Drawing, threads: int):
         ours.prepare(threads)
         self.model, self.problem, self.turns = _model(problem.entry), problem, 0
+        # PyTorch's loop has no fresh noise either, whatever the entry's sampler has.
+        self.model.sampler = DDIM(problem.steps)
 
     def first_loss(self, probe: tuple[np.ndarray, ...]) -> float:
         """Mean square of what the first weights make of the probe's noise, on [-1, 1]."""
