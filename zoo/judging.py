@@ -5,7 +5,8 @@ samples:
   count: 10000
   mean: false                    true: means of p(x|z), compared with images that are not binarized
   sampler: {type: Ancestral}     of a diffusion; default: its own
-  ways: {means: {mean: true}}    measured besides, by name: changes to count, mean and sampler
+  guidance: 1.0                  likewise
+  ways: {means: {mean: true}}    measured besides, by name: changes to all of these but eyes
 """
 
 import inspect
@@ -25,14 +26,15 @@ Load = Callable[..., zoo.data.Splits]
 
 _PATH = ("evaluation", "samples")
 # Arguments of `model.sample`.
-_DRAWING = ("mean", "sampler")
+_DRAWING = ("mean", "sampler", "guidance")
 _CHANGES = ("count", *_DRAWING)
 
 
 def ways(section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What is asked for, by the name of the way; that of the first one is ""."""
     asked = {key: value for key, value in section.items() if key != "ways"}
-    others = section.get("ways") or {}
+    # A base's way is taken back by null.
+    others = {way: changes for way, changes in (section.get("ways") or {}).items() if changes}
     return {"": asked} | {way: {**asked, **changes} for way, changes in others.items()}
 
 
@@ -41,6 +43,8 @@ def drawing(asked: Mapping[str, Any]) -> dict[str, Any]:
     options = {"mean": True} if asked.get("mean") else {}
     if "sampler" in asked:
         options["sampler"] = registration.build(asked["sampler"], (*_PATH, "sampler"))
+    if "guidance" in asked:
+        options["guidance"] = asked["guidance"]
     return options
 
 
@@ -105,7 +109,7 @@ def check(model, section: Mapping[str, Any]) -> None:
     if not isinstance(others, Mapping):
         raise ConfigError(f"ways are changes by name, not {others!r}", (*_PATH, "ways"))
     for way, changes in others.items():
-        _known(changes, _CHANGES, (*_PATH, "ways", way))
+        _known(changes or {}, _CHANGES, (*_PATH, "ways", way))
     for asked in ways(section).values():
         _check_way(model, asked)
 
