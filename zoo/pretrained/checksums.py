@@ -17,6 +17,7 @@ CHECKSUMS: dict[str, str] = {
     "ddpm.digits": "e1d0c02a57e7e75ec6db38a4fd95496b7fc74d34fe9fd9af6c395d35beb8381e",
     "ddpm.mnist": "5e6204e37b30434a3437b576dbe71da54cfd743314e459133c5b1f12b62962c8",
     "ddpm.points": "25b7a7e4870471991cf4101b4b6e693c62320999e51e2741314c39ba31c80843",
+    "ddpm_class.mnist": "ea92eec29dfca5725992d0d4030c41befdbaf411770a578a7c054ae81f5dd06e",
     "discrete_vae.mnist": "42a31e5ce0813a5cecfee77db11cfd19a0bc734a0ee3f6ca13d80e95d982cb8e",
     "factor_vae.shapes": "a77106e91953a49f15984960ba8fd88b6caba6f599404cf789b18609f7c9d36b",
     "flow_vae.mnist": "c458cc9d875e29f87e1867860f290a6fa754ad78e908b7b1226af7290d774886",
