@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "zoo"
 
 STOREYS = {
     "backend": 0,
+    "cards": 0,
     "configuration": 0,
     "errors": 0,
     "files": 0,

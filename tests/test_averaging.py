@@ -89,10 +89,17 @@ def test_compiling_again_begins_anew_or_ends_it():
     assert len(trained.kept_weights()) == len(model(None).get_weights())
 
 
-@pytest.mark.parametrize("decay", [1.0, -0.1, True])
+@pytest.mark.parametrize("decay", [1.0, -0.1, True, "0.9", float("nan")])
 def test_decays_that_are_none(decay):
     with pytest.raises(ValueError, match="from 0 and below 1"):
         model(decay)
+
+
+def test_a_decay_of_0_keeps_the_last_weights():
+    trained = model(0)
+    trained.fit(images(), batch_size=4, verbose=0)
+    for kept, v in zip(trained.kept_weights(), weights(trained), strict=False):
+        np.testing.assert_array_equal(kept, v)
 
 
 def test_a_resumed_run_keeps_weights_and_average(tmp_path, monkeypatch):

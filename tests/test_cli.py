@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -67,7 +68,9 @@ def test_info():
     result = run("info", "vae.mnist")
     assert result.returncode == 0
     assert ["data.binarize", "dynamic"] in [line.split() for line in result.stdout.splitlines()]
+    assert re.search(r"^numbers.elbo +-90.\d+ \+- 0.\d+ nats", result.stdout, re.MULTILINE)
     found = json.loads(run("info", "vae.mnist", "--json").stdout)
+    assert found["numbers"]["elbo"]["data"]["name"] == "mnist"
     assert found["density"] == "bound" and found["data"]["name"] == "mnist"
 
 

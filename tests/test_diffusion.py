@@ -244,6 +244,16 @@ def test_guidance_goes_beyond_the_condition():
     assert np.abs(given - without).max() > 1e-3
 
 
+def test_a_served_bound_takes_times_and_seed(tmp_path):
+    model, x = image_model(), np.array([[0, 1, 2], [3, 3, 0]], np.float32)
+    assert zoo.export(model, tmp_path / "served")["log_prob"] == ["x", "num_samples", "seed"]
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    for count in (3, 50):
+        found = served.log_prob(x=x, num_samples=count, seed=[0, 1])["log_prob"]
+        wanted = model.log_prob(x, num_samples=count, seed=tf.constant([0, 1]))
+        np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
 def test_an_equal_sampler_and_other_guidance_compile_nothing_anew():
     model, y = image_model(condition=OneHot(2), drop_condition=0.3), np.array([0, 1])
     for guidance in (0.0, 0.5):
@@ -298,7 +308,11 @@ def test_a_network_learns_the_posterior_mean(tmp_path):
     [
         ({"sampler": DDIM(11)}, "no 11 times"),
         ({"time_size": 3}, "even number"),
-        ({"drop_condition": 0.5}, "conditions that there are"),
+        ({"drop_condition": 0.5}, "takes a model with a condition"),
+        ({"drop_condition": "a"}, "finite number from 0"),
+        ({"guidance": True}, "finite number, not True"),
+        ({"objective": "noise"}, "objective of a Diffusion is 'noise'"),
+        ({"schedule": "cosine"}, "such as CosineSchedule"),
         ({"guidance": 1.0}, "withheld"),
         ({"guidance": "much"}, "finite number"),
         ({"sampler": "ddim"}, "such as DDIM"),
@@ -346,8 +360,19 @@ def test_requests_that_cannot_be_met():
         model.sample(0)
     with pytest.raises(DataError, match="integers"):
         model.log_prob(np.full((1, 3), 0.5, np.float32))
-    with pytest.raises(ValueError, match="from 0 to 1"):
-        DDIM(5, eta=2.0)
+    for count in (0, 1.5, "5", True, np.nan):
+        with pytest.raises(DataError, match="num_samples"):
+            model.log_prob(np.zeros((1, 3), np.float32), num_samples=count)
+    for eta in (2.0, "a"):
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            DDIM(5, eta=eta)
+    for steps in (0, 5.0, [5], np.nan):
+        with pytest.raises(ValueError, match="whole number of steps"):
+            DDIM(steps)
+    with pytest.raises(ValueError, match="at the end it is 0"):
+        LinearSchedule(20, 1e-6, 1e-5).check()
+    with pytest.raises(ValueError, match=r"CosineSchedule\(20\)"):
+        LinearSchedule(20)
     with pytest.raises(ValueError, match="2 steps"):
         LinearSchedule(1)
     with pytest.raises(ValueError, match="shares of noise"):

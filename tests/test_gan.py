@@ -244,11 +244,28 @@ def test_the_ring_is_learned_a_little(tmp_path):
         ({"prior": None}, "prior is None"),
         ({"likelihood": IndependentNormal((2,))}, "IndependentDeterministic"),
         ({"generator": None}, "the generator is None"),
+        ({"objective": "hinge"}, "objective of a GAN is 'hinge'"),
+        (
+            {"shape": (4, 4, 1), "discriminator": keras.layers.Conv2D(3, 3)},
+            "not \\['B', 2, 2, 3\\]: end it with units",
+        ),
     ],
 )
 def test_parts_that_are_none(changes, words):
     with pytest.raises(ValueError, match=words):
         gan(**changes)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 10.0])
+def test_a_critic_has_no_zero_of_its_own(penalty):
+    data = zoo.data.from_array(batch(64), batch_size=64, values="real")
+    model = gan(Wasserstein(penalty))
+    before = zoo.evaluate(model, data)["told_apart"].value
+    model.discriminator_logit.bias.assign_add([30.0])
+    assert zoo.evaluate(model, data)["told_apart"].value == before != 0.5
+    other = gan(NonSaturating(penalty))
+    other.discriminator_logit.bias.assign_add([30.0])
+    assert zoo.evaluate(other, data)["told_apart"].value == 0.5
 
 
 def test_a_batch_that_does_not_divide():

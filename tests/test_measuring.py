@@ -86,6 +86,29 @@ def test_samples_are_judged_in_every_way_that_is_asked_for():
         measuring.measure(model, {**model.config, "evaluation": section}, only=["probe"])
 
 
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        ({"eyes": "vae.mnist"}, "no trained classifier"),
+        ({"eyes": "classifier.mnist"}, r"looks at examples of shape \[28, 28, 1\], not \[2\]"),
+        ({"count": 3}, "whole number from 4"),
+        ({"sampler": {"type": "DDIM", "steps": 1001}}, "no 1001 times"),
+        ({"guidance": 1.0}, "withheld"),
+        ({"ways": {"best": {"steps": 5}}}, "no key 'steps'"),
+    ],
+)
+def test_samples_that_cannot_be_judged_are_refused_before_training(samples, words):
+    model = zoo.create("ddpm.points")
+    with pytest.raises(ConfigError, match=words):
+        measuring.check(model, {"samples": {"eyes": None, **samples}})
+
+
+def test_a_judge_wants_a_condition_or_a_manifold():
+    with pytest.raises(ConfigError, match="conditional model"):
+        measuring.check(zoo.create("gan.points"), {"judge": "classifier.mnist"})
+    measuring.check(zoo.create("vae_2d.mnist"), {"judge": "classifier.mnist"})
+
+
 def test_null_takes_back_what_a_base_asks_for():
     model = zoo.create("ae.digits")
     section = {"samples": None, "baselines": None}

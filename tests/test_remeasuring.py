@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from zoo import catalogue, cli, measuring, shipping
+from zoo import cards, catalogue, cli, measuring, shipping
 from zoo.files import CARD, WEIGHTS
 
 NAME = "vae.digits"
@@ -31,7 +31,7 @@ def test_one_section_is_measured_anew(copy):
     weights = (copy / WEIGHTS).read_bytes()
     card = shipping.measure_again(NAME, ["baselines"])
     assert card == json.loads((copy / CARD).read_text())
-    assert (copy / "README.md").read_text() == shipping.card_text(card)
+    assert (copy / "README.md").read_text() == cards.card_text(card)
     assert measuring.drifts({key: before["numbers"][key]}, {key: card["numbers"][key]}) == []
     assert card["numbers"]["elbo"] == stale["numbers"]["elbo"]
     assert (copy / WEIGHTS).read_bytes() == weights

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from zoo import judging, measuring
 from zoo.data import points
@@ -47,6 +48,18 @@ def test_a_perfect_generator_is_at_the_floor_and_a_bad_one_is_not():
     assert {r.count for r in good.values()} == {2_000}
     with pytest.raises(DataError, match="floor of 2000"):
         compare_samples(train[:2_000], Reference(test, train[:100], EYES, {}))
+
+
+def test_what_cannot_be_compared_is_said():
+    train, test = points.sample(300, seed=1)[0], points.sample(100, seed=2)[0]
+    reference = Reference(test, train, EYES, {})
+    assert compare_samples(tf.constant(train[:50]), reference)["frechet"].count == 50
+    with pytest.raises(DataError, match=r"shape \[50, 1\] are compared"):
+        compare_samples(train[:50, :1], reference)
+    with pytest.raises(DataError, match="from 4 on"):
+        compare_samples(train[:0], reference)
+    with pytest.raises(DataError, match="are an array"):
+        Reference(tf.data.Dataset.from_tensors(test), train, EYES, {})
 
 
 def test_the_floor_of_few_samples_is_a_mean_over_draws():

@@ -6,11 +6,12 @@ import pytest
 
 import zoo
 from zoo import catalogue, configuration, measuring
+from zoo.cards import card_text
 from zoo.errors import DataError
 from zoo.files import CARD, WEIGHTS
 from zoo.models.weights import sha256
 from zoo.pretrained.checksums import CHECKSUMS
-from zoo.shipping import README, card_text, results_table
+from zoo.shipping import README, results_table
 
 SHIPPED = zoo.entries(pretrained=True)
 FOLDERS = sorted(p.name for p in catalogue.PRETRAINED.iterdir() if (p / CARD).is_file())

@@ -137,6 +137,8 @@ def test_arguments_that_are_none(arguments, words):
 def test_sizes_that_do_not_halve():
     with pytest.raises(ValueError, match="halves an image 1 times"):
         unet((7, 8, 1))
+    with pytest.raises(ValueError, match="takes images"):
+        unet((2,))
 
 
 @pytest.mark.parametrize("scaled", [False, True])

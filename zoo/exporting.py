@@ -31,8 +31,9 @@ def export(model: "GenerativeModel", directory: str | os.PathLike) -> dict[str, 
         decode(z)                          mean of p(x|z) `[B, *event]`
         reconstruct(x)                     mean: x seen through its code
         sample(n, seed)                    sample `[n, *event]`, and mean, of p(x|z) for the same z
-        log_prob(x, num_samples, seed)     log_prob `[B]` in nats, any number of samples in bounded
-                                           memory; an exact one takes x alone
+        log_prob(x, num_samples, seed)     log_prob `[B]` in nats, any number of samples, or of a
+                                           diffusion's times, in bounded memory; an exact one
+                                           takes x alone
         complete(x, known, seed)           sample: x where `known`, bool `[*event]`, the rest drawn
 
     `x` and `z` are float32, `n` and `num_samples` int32, `seed` int32[2]; a conditional model's
@@ -100,9 +101,10 @@ def endpoints(model: "GenerativeModel") -> dict[str, Endpoint]:
             "mean": model.sample(n, y, seed=seed, mean=True),
         }
 
-    def importance(x, num_samples, seed, y=None):
-        estimate = model.importance_log_prob(x, num_samples, fold(seed, "log_prob"), y)
-        return {"log_prob": estimate}
+    def estimate(x, num_samples, seed, y=None):
+        of_kind = {"importance": "importance_log_prob", "elbo": "bound"}[model.likelihood_kind]
+        found = getattr(model, of_kind)(x, num_samples, fold(seed, "log_prob"), y)
+        return {"log_prob": found}
 
     found = {"serve": Endpoint(serve, {"x": x, **y})}
     if model.can("encode"):
@@ -119,9 +121,9 @@ def endpoints(model: "GenerativeModel") -> dict[str, Endpoint]:
     if model.can("sample"):
         n = tf.TensorSpec((), tf.int32, name="n")
         found["sample"] = Endpoint(sample, {"n": n, "seed": seed, **y})
-    if model.likelihood_kind == "importance":
+    if model.likelihood_kind in ("importance", "elbo"):
         number = tf.TensorSpec((), tf.int32, name="num_samples")
-        found["log_prob"] = Endpoint(importance, {"x": x, "num_samples": number, "seed": seed, **y})
+        found["log_prob"] = Endpoint(estimate, {"x": x, "num_samples": number, "seed": seed, **y})
     elif model.can("log_prob"):
         found["log_prob"] = Endpoint(
             lambda x, y=None: {"log_prob": model.log_prob(x, y)}, {"x": x, **y}

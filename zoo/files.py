@@ -15,6 +15,9 @@ WEIGHTS = "model.weights.h5"
 # As `sha256sum` writes it, of the weights.
 CHECKSUM = "sha256"
 CARD = "card.json"
+# What a run can go on from, and the file that says so.
+BACKUP = "backup"
+STATE = "state.json"
 
 
 @contextlib.contextmanager

@@ -16,10 +16,19 @@ from typing import Any
 import numpy as np
 
 import zoo.data
-from zoo import catalogue, registration
-from zoo.errors import ConfigError
+from zoo import catalogue, configuration, registration
+from zoo.errors import ConfigError, NotSupported
 from zoo.evaluation.results import Result, examples, protocol
-from zoo.evaluation.samples import COUNT, Eyes, Reference, compare_modes, compare_samples, drawn
+from zoo.evaluation.samples import (
+    COUNT,
+    FEWEST,
+    Eyes,
+    Reference,
+    compare_modes,
+    compare_samples,
+    drawn,
+)
+from zoo.models.diffusion import Diffusion
 
 #: Data of the model's config, with changes to its `data:` section.
 Load = Callable[..., zoo.data.Splits]
@@ -34,7 +43,7 @@ def ways(section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What is asked for, by the name of the way; that of the first one is ""."""
     asked = {key: value for key, value in section.items() if key != "ways"}
     # A base's way is taken back by null.
-    others = {way: changes for way, changes in (section.get("ways") or {}).items() if changes}
+    others = {k: v for k, v in (section.get("ways") or {}).items() if v is not None}
     return {"": asked} | {way: {**asked, **changes} for way, changes in others.items()}
 
 
@@ -69,7 +78,10 @@ def scores(
         mean = bool(asked.get("mean"))
         if mean not in references:
             references[mean] = _reference(model, config, asked.get("eyes"), mean, load)
-        fake = drawn(model, asked.get("count", COUNT), **drawing(asked))
+        count = asked.get("count", COUNT)
+        # Too few training examples are found out before hours of drawing.
+        references[mean].floor(count)
+        fake = drawn(model, count, **drawing(asked))
         here = compare_samples(fake, references[mean])
         if config["data"]["name"] == "points":
             here |= compare_modes(fake, references[mean].source)
@@ -104,7 +116,7 @@ def _reference(
 def check(model, section: Mapping[str, Any]) -> None:
     """Raises a ConfigError for what would be found wrong only after training."""
     _known(section, ("eyes", *_CHANGES, "ways"), _PATH)
-    check_judge(section.get("eyes"), (*_PATH, "eyes"))
+    _check_eyes(model, section.get("eyes"))
     others = section.get("ways") or {}
     if not isinstance(others, Mapping):
         raise ConfigError(f"ways are changes by name, not {others!r}", (*_PATH, "ways"))
@@ -115,9 +127,26 @@ def check(model, section: Mapping[str, Any]) -> None:
 
 
 def check_judge(name: Any, path: tuple[str, ...]) -> None:
-    """Raises a ConfigError unless `name` is a trained entry, or None."""
-    if name is not None and not catalogue.is_pretrained(str(name)):
-        raise ConfigError(f"{name!r} is no trained entry that could judge", path)
+    """Raises a ConfigError unless `name` is a trained classifier, or None."""
+    if name is not None and not _classifier(name):
+        raise ConfigError(f"{name!r} is no trained classifier that could judge", path)
+
+
+def _classifier(name: Any) -> Mapping[str, Any]:
+    """The `model:` of a trained classifier; empty of anything else."""
+    if not catalogue.is_pretrained(str(name)):
+        return {}
+    section = configuration.read(name).values["model"]
+    return section if section[registration.TYPE] == "Classifier" else {}
+
+
+def _check_eyes(model, name: Any) -> None:
+    check_judge(name, (*_PATH, "eyes"))
+    shape = list(model.event_shape)
+    if name is not None and (seen := _classifier(name)["event_shape"]) != shape:
+        raise ConfigError(
+            f"{name} looks at examples of shape {seen}, not {shape}", (*_PATH, "eyes")
+        )
 
 
 def _known(section: Any, valid: tuple[str, ...], path: tuple[str, ...]) -> None:
@@ -133,11 +162,19 @@ def _known(section: Any, valid: tuple[str, ...], path: tuple[str, ...]) -> None:
 
 def _check_way(model, asked: Mapping[str, Any]) -> None:
     count = asked.get("count", COUNT)
-    if type(count) is not int or count < 2:
-        raise ConfigError(f"count is a whole number from 2, not {count!r}", (*_PATH, "count"))
+    if type(count) is not int or count < FEWEST:
+        raise ConfigError(
+            f"count is a whole number from {FEWEST}, not {count!r}", (*_PATH, "count")
+        )
     if type(asked.get("mean", False)) is not bool:
         raise ConfigError(f"mean is true or false, not {asked['mean']!r}", (*_PATH, "mean"))
     known = inspect.signature(model.sample).parameters
-    for key in drawing(asked):
+    options = drawing(asked)
+    for key in options:
         if key not in known:
-            raise ConfigError(f"samples of {model.name} know no {key}", (*_PATH, key))
+            raise ConfigError(f"samples of a {type(model).__name__} know no {key}", (*_PATH, key))
+    if isinstance(model, Diffusion):
+        try:
+            model.walk_of(options.get("sampler"), options.get("guidance"))
+        except NotSupported as error:
+            raise ConfigError(str(error), _PATH) from error

@@ -128,7 +128,7 @@ def check(model, section: Mapping[str, Any]) -> None:
                 f"evaluation has no key {key!r}; valid keys: {', '.join(valid)}",
                 ("evaluation", key),
             )
-    _check_values(section)
+    _check_values(model, section)
     if section.get("samples") is not None:
         judging.check(model, section["samples"])
     for name in section.get("baselines") or []:
@@ -139,9 +139,9 @@ def check(model, section: Mapping[str, Any]) -> None:
             )
 
 
-def _check_values(section: Mapping[str, Any]) -> None:
+def _check_values(model, section: Mapping[str, Any]) -> None:
     """Raises a ConfigError for a value that would be found wrong only after training."""
-    judging.check_judge(section.get("judge"), ("evaluation", "judge"))
+    _check_judge(model, section.get("judge"))
     count = section.get("num_samples")
     if count is not None and (type(count) is not int or count < 1):
         raise ConfigError(
@@ -153,6 +153,19 @@ def _check_values(section: Mapping[str, Any]) -> None:
     ):
         raise ConfigError(
             f"levels are a list of numbers from 0, not {levels!r}", ("evaluation", "levels")
+        )
+
+
+def _check_judge(model, judge: Any) -> None:
+    path = ("evaluation", "judge")
+    judging.check_judge(judge, path)
+    told = getattr(model, "condition", None) is not None
+    # Without a class that was asked for, it looks at a manifold, which is a line or a plane.
+    if judge is not None and not told and getattr(model, "latent_shape", None) not in ((1,), (2,)):
+        raise ConfigError(
+            "a judge looks at samples of a conditional model, or at the manifold of 1 or 2 "
+            "latents: for other samples say `samples: {eyes: ...}`",
+            path,
         )
 
 

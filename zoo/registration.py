@@ -39,8 +39,9 @@ def registered() -> dict[str, Callable[..., Any]]:
 
 def nearest(word: str, words: list[str]) -> str:
     """A clause that names the words most like `word`, or all of a short list."""
-    close = difflib.get_close_matches(str(word), words, n=3, cutoff=0.5) or sorted(words)[:12]
-    return ", ".join(close)
+    lower = {w.lower(): w for w in words}
+    close = difflib.get_close_matches(str(word).lower(), lower, n=3, cutoff=0.5)
+    return ", ".join([lower[w] for w in close] or sorted(words)[:12])
 
 
 def parameters(builder: Callable[..., Any]) -> list[str]:

@@ -21,7 +21,7 @@ from zoo import configuration, plain_yaml, registration
 from zoo.backend import require_tensorflow
 from zoo.configuration import Config
 from zoo.errors import ConfigError, NotSupported, WeightsError, ZooError
-from zoo.files import CARD, CHECKSUM, CONFIG, WEIGHTS, check_room, new_folder, reason
+from zoo.files import BACKUP, CARD, CHECKSUM, CONFIG, STATE, WEIGHTS, check_room, new_folder, reason
 from zoo.registration import TYPE
 
 if TYPE_CHECKING:
@@ -254,8 +254,18 @@ def _bytes(model: "keras.Model") -> int:
     return sum(8 * math.prod(v.shape) + 8192 for v in model.weights)
 
 
+def has_state(folder: str | os.PathLike) -> bool:
+    """Whether the run in `folder` has saved a state from which it can go on."""
+    return (Path(folder) / BACKUP / STATE).is_file()
+
+
 def resume_hint(folder: str | os.PathLike) -> str:
     """How to go on with the run in `folder`: its own config has whatever was changed by `--set`."""
+    if not has_state(folder):
+        return (
+            f"no state was saved yet, which happens at the end of an epoch after "
+            f"training.backup_seconds: remove {folder} and train anew"
+        )
     return f"continue it with `zoo train {Path(folder) / CONFIG} --resume --out {folder}`"
 
 

@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from zoo import catalogue
+from zoo.cards import line
 from zoo.commands.command import Command, add_json, print_json, say
 
 
@@ -38,6 +39,9 @@ def _info(args: argparse.Namespace) -> None:
     if args.json:
         print_json(found)
         return
+    # What a number was measured on stands on the card, and in `--json`.
+    if found.get("numbers"):
+        found["numbers"] = {name: line(record) for name, record in found["numbers"].items()}
     lines = [(key, text) for key, value in found.items() for key, text in _lines(key, value)]
     width = max(len(key) for key, _ in lines)
     for key, text in lines:

@@ -50,6 +50,8 @@ def _run(args: argparse.Namespace) -> None:
     from zoo import storing
 
     storing.register_all()
+    if args.resume and not storing.has_state(directory):
+        say(f"{directory} has no saved state: the run begins anew")
     from zoo.training import train
 
     with configuration.located(config):

@@ -37,8 +37,7 @@ def evaluate_gan(model: GAN, data: tf.data.Dataset, seed: int = 0) -> dict[str, 
         fake = model.sample(len(x), y, seed=fold(seed, "evaluate", i)).numpy()
         real_logit, fake_logit = (model.logit(v, y).numpy() for v in (x, fake))
         # Of a critic without a zero of its own, the middle stands for it.
-        zero = not model.objective.gradient_penalty
-        middle = 0.0 if zero else np.median([real_logit, fake_logit])
+        middle = 0.0 if model.objective.has_zero else np.median([real_logit, fake_logit])
         right.append(((real_logit > middle) + (fake_logit <= middle).astype(float)) / 2)
         fakes.append(fake)
         reals.append(x)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from zoo.data import points
 from zoo.data.checks import whole_number
@@ -19,6 +20,8 @@ from zoo.evaluation.sample_quality import (
     typical_distance,
 )
 
+#: Fewer samples have no third neighbour.
+FEWEST = 4
 #: Samples, and test examples that they are compared with.
 COUNT = 10_000
 # Drawn at once.
@@ -63,7 +66,7 @@ class Reference:
     """
 
     def __init__(self, test: np.ndarray, train: np.ndarray, eyes: Eyes, source: Mapping[str, Any]):
-        self.test, self.train, self.eyes, self.source = test, train, eyes, source
+        self.test, self.train, self.eyes, self.source = _array(test), _array(train), eyes, source
         self._floors: dict[int, tuple[float, int]] = {}
 
     @functools.cached_property
@@ -97,6 +100,12 @@ class Reference:
         return self._floors[count]
 
 
+def _array(examples) -> np.ndarray:
+    if isinstance(examples, tf.data.Dataset):
+        raise DataError("examples are an array: np.concatenate(list(...)) of a data set's batches")
+    return np.asarray(examples)
+
+
 def drawn(model, count: int, seed: int = 0, **options: Any) -> np.ndarray:
     """`count` examples of a model `[count, *event]`; of a conditional one, of all classes alike.
 
@@ -128,7 +137,7 @@ def compare_samples(fake: np.ndarray, reference: Reference) -> dict[str, Result]
     """Scores of samples against test examples, and of as many training examples: the floor.
 
     Args:
-        fake: samples `[N, *event]`.
+        fake: samples `[N, *event]`, N from 4.
         reference: what they are compared with.
 
     Returns:
@@ -139,8 +148,16 @@ def compare_samples(fake: np.ndarray, reference: Reference) -> dict[str, Result]
         with classes, "classes" and "smallest_class".
 
     Raises:
-        DataError: fewer training examples than samples.
+        DataError: fewer training examples than samples, another shape, or fewer than 4 samples.
     """
+    fake = _array(fake)
+    if fake.shape[1:] != reference.test.shape[1:]:
+        raise DataError(
+            f"samples of shape {list(fake.shape)} are compared with examples of shape "
+            f"{list(reference.test.shape)}"
+        )
+    if len(fake) < FEWEST:
+        raise DataError(f"samples are compared from {FEWEST} on, not {len(fake)}")
     eyes, source, count = reference.eyes, reference.source, len(fake)
     least, draws = reference.floor(count)
     real, ours = reference.features, eyes.features(fake)

@@ -1,5 +1,6 @@
 """A running average of the weights, which is often the better model than the last step's."""
 
+import numbers
 from collections.abc import Sequence
 
 import keras
@@ -33,9 +34,7 @@ class WeightAverage(keras.layers.Layer):
         Raises:
             ValueError: a decay that is none.
         """
-        if decay is not None and (isinstance(decay, bool) or not 0 <= decay < 1):
-            raise ValueError(f"the decay of an average is from 0 and below 1, not {decay!r}")
-        self.decay = decay
+        self.decay = None if decay is None else _checked(decay)
         if decay is None:
             return
         if not self.averages:
@@ -72,3 +71,10 @@ class WeightAverage(keras.layers.Layer):
         if self.decay is not None:
             averages = {id(v): a for v, a in zip(trained, self.averages, strict=True)}
         return [averages.get(id(v), v).numpy() for v in variables if id(v) not in own]
+
+
+def _checked(decay: float) -> float:
+    real = isinstance(decay, numbers.Real) and not isinstance(decay, bool)
+    if not real or not 0 <= decay < 1:
+        raise ValueError(f"the decay of an average is from 0 and below 1, not {decay!r}")
+    return float(decay)

@@ -299,7 +299,12 @@ class GenerativeModel(MadeOfParts, keras.Model):
             raise DataError(f"{self.name} takes an array of examples, not {data!r:.40}")
         elif not isinstance(data, _ARRAYS):
             return
-        x = np.asarray(data)
+        self.check_shape(data)
+        self.check_values(np.asarray(data))
+
+    def check_shape(self, x) -> None:
+        """Raises DataError unless the examples `[B, ...]` have the model's shape."""
+        x = np.asarray(x)
         if x.shape == self.event_shape:
             raise DataError(
                 f"{self.name} takes examples of shape {list(x.shape)} in a batch: of one example x "
@@ -312,7 +317,6 @@ class GenerativeModel(MadeOfParts, keras.Model):
                 f"{self.name} takes examples of shape {list(self.event_shape)}, but the data have "
                 f"shape {list(x.shape)}: {remedy}"
             )
-        self.check_values(x)
 
     def _check_data(self, data, steps: int | None, steps_name: str) -> None:
         """`check`, and whether Keras can know where an epoch ends."""

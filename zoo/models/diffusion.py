@@ -9,10 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.data.checks import whole_number
 from zoo.distributions.discretized_logistic import nearest_level, to_line
 from zoo.distributions.discretized_normal import DiscretizedNormal
 from zoo.distributions.normal import IndependentNormal
-from zoo.errors import DataError, NotSupported
+from zoo.errors import NotSupported
 from zoo.models.conditional import ConditionalModel
 from zoo.models.requests import as_key, as_mask, check_count
 from zoo.models.samplers import DDIM, Sampler, first_of_its_kind
@@ -22,6 +23,7 @@ from zoo.numerics import mean_event
 from zoo.objectives.base import check_fits
 from zoo.objectives.denoising import Denoising, DenoisingTerms, prior_kl, step_kl
 from zoo.objectives.noising import LinearSchedule, NoiseSchedule
+from zoo.objectives.schedules import not_negative
 from zoo.registration import register
 
 # Times per example of `log_prob`, unless asked for more.
@@ -97,22 +99,26 @@ class Diffusion(ConditionalModel):
             )
         if not isinstance(time_size, int) or time_size < 2 or time_size % 2:
             raise ValueError(f"time_size is an even number from 2, not {time_size!r}")
-        if not 0 <= drop_condition < 1 or (drop_condition and condition is None):
-            raise ValueError("drop_condition is a share below 1 of conditions that there are")
+        if not_negative("drop_condition", drop_condition) >= 1:
+            raise ValueError(f"drop_condition is a share below 1, not {drop_condition!r}")
+        if drop_condition and condition is None:
+            raise ValueError("drop_condition takes a model with a condition")
         self._check_guidance(guidance, drop_condition)
         objective = Denoising() if objective is None else objective
         check_fits(objective, type(self))
+        schedule = LinearSchedule() if schedule is None else schedule
+        if not isinstance(schedule, NoiseSchedule):
+            raise ValueError(f"a schedule is one such as CosineSchedule(1000), not {schedule!r}")
         super().__init__(likelihood.event_shape, condition, condition_shape, seed, **kwargs)
         self.network, self.likelihood = network, likelihood
-        self.schedule = LinearSchedule() if schedule is None else schedule
-        self.objective = objective
+        self.schedule, self.objective = schedule, objective
         self.schedule.check()
         self.sampler = self._checked(DDIM() if sampler is None else sampler)
         self.time_size, self.drop_condition = time_size, float(drop_condition)
         self.guidance = float(guidance)
         # Not autograph: it would wrap the errors of a wrong request.
         self._walk = tf.function(self._walked, autograph=False)
-        self._look = tf.function(self._looked, autograph=False, reduce_retracing=True)
+        self._look = tf.function(self.bound, autograph=False, reduce_retracing=True)
 
     def _checked(self, sampler: Sampler) -> Sampler:
         """The first such sampler; raises ValueError unless the schedule has times for it."""
@@ -123,11 +129,13 @@ class Diffusion(ConditionalModel):
 
     @staticmethod
     def _check_guidance(guidance: float, drop_condition: float) -> None:
-        real = isinstance(guidance, numbers.Real) and np.isfinite(guidance)
-        if not real or (guidance and not drop_condition):
+        real = isinstance(guidance, numbers.Real) and not isinstance(guidance, bool)
+        if not real or not np.isfinite(guidance):
+            raise ValueError(f"guidance is a finite number, not {guidance!r}")
+        if guidance and not drop_condition:
             raise ValueError(
-                "guidance is a finite number, and takes a model that was trained with some "
-                "conditions withheld: drop_condition above 0"
+                f"guidance {guidance:g} takes a model that was trained with some conditions "
+                "withheld: drop_condition above 0"
             )
 
     def build(self, input_shape=None):
@@ -241,19 +249,32 @@ class Diffusion(ConditionalModel):
         if tf.executing_eagerly():
             self.check(x)
             self.check_given(y, np.shape(x)[:1])
-        count, key = _TIMES if num_samples is None else int(num_samples), fold(seed, "log_prob")
-        if count < 1:
-            raise DataError(f"num_samples is a whole number from 1, not {num_samples}")
+        count, key = _TIMES if num_samples is None else num_samples, fold(seed, "log_prob")
+        whole_number("num_samples", count, low=1)
         x = tf.convert_to_tensor(x)
         y = None if y is None else tf.convert_to_tensor(y)
-        looks = [self._look(x, y, tf.constant(k), count, key) for k in range(count)]
-        return tf.add_n(looks) / count
+        return self._look(x, tf.constant(int(count)), key, y)
 
-    def _looked(self, x, y, k, count: int, key) -> tf.Tensor:
-        return self.terms_at(x, self.spread_times(x, k, count, key), fold(key, k), y).elbo
+    def bound(self, x, num_samples: tf.Tensor, key: tf.Tensor, y=None) -> tf.Tensor:
+        """As `log_prob`, with tensors for the number of times `[]` and the key of the draws."""
+
+        def body(k, total):
+            t = self.spread_times(x, k, num_samples, key)
+            total_now = total + self.terms_at(x, t, fold(key, k), y).elbo
+            return k + 1, tf.ensure_shape(total_now, total.shape)
+
+        start = (tf.constant(0), tf.zeros(tf.shape(x)[:1]))
+        # One look at a time: memory does not grow with their number.
+        total = tf.while_loop(lambda k, _: k < num_samples, body, start, parallel_iterations=1)[1]
+        return total / tf.cast(num_samples, tf.float32)
 
     def spread_times(
-        self, x, k: int | tf.Tensor, count: int, key: tf.Tensor, shares: np.ndarray | None = None
+        self,
+        x,
+        k: int | tf.Tensor,
+        count: int | tf.Tensor,
+        key: tf.Tensor,
+        shares: np.ndarray | None = None,
     ) -> tf.Tensor:
         """Times `[B]` of the k-th of `count` equal parts of a distribution over 1 .. T.
 
@@ -267,7 +288,7 @@ class Diffusion(ConditionalModel):
         steps = self.schedule.steps
         ends = np.arange(1, steps + 1) / steps if shares is None else np.cumsum(shares)
         place = tf.random.stateless_uniform(tf.shape(x)[:1], fold(key, "time", k))
-        place = (tf.cast(k, tf.float32) + place) / count
+        place = (tf.cast(k, tf.float32) + place) / tf.cast(count, tf.float32)
         before = tf.searchsorted(tf.constant(ends[:-1], tf.float32), place, side="right")
         return 1 + before
 
@@ -334,18 +355,26 @@ class Diffusion(ConditionalModel):
     def _drawn(self, x, known, y, seed, mean, sampler, guidance) -> tf.Tensor:
         if tf.executing_eagerly():
             self.check_given(y, np.shape(x)[:1])
-        guidance = self.guidance if guidance is None else guidance
-        try:
-            self._check_guidance(guidance, self.drop_condition)
-            sampler = self._checked(self.sampler if sampler is None else sampler)
-        except ValueError as error:
-            raise NotSupported(str(error)) from None
+        sampler, guidance = self.walk_of(sampler, guidance)
         y = None if y is None else tf.convert_to_tensor(y)
         known, key = tf.convert_to_tensor(known), as_key(seed, "sample")
         # A tensor: other guidance is no other program.
         guidance = tf.constant(guidance, tf.float32) if guidance else None
         x = self._walk(self._on_line(x), known, y, key, sampler, guidance)
         return self._off_line(x, mean)
+
+    def walk_of(self, sampler: Sampler | None, guidance: float | None) -> tuple[Sampler, float]:
+        """The sampler and the guidance of a request, the model's own in place of None.
+
+        Raises:
+            NotSupported: what this model has no times or no weights for.
+        """
+        guidance = self.guidance if guidance is None else guidance
+        try:
+            self._check_guidance(guidance, self.drop_condition)
+            return self._checked(self.sampler if sampler is None else sampler), guidance
+        except ValueError as error:
+            raise NotSupported(str(error)) from None
 
     def _walked(self, image, known, y, key, sampler, guidance) -> tf.Tensor:
         def denoise(x_t, t):

@@ -128,6 +128,11 @@ class GAN(TwoPlayers, DecoderModel):
             examples = (*examples[:-1], examples[-1] + channels)
         build_part(self.discriminator, examples)
         features = self.discriminator.compute_output_shape(examples)
+        if len(features) != 2:
+            raise ValueError(
+                "the discriminator makes features [B, F] of examples, not "
+                f"{['B', *features[1:]]}: end it with units, or with a Flatten layer"
+            )
         build_part(self.discriminator_logit, features)
         if given is not None and self.conditioning == "projection":
             self.projection = keras.layers.Dense(features[-1], use_bias=False, name="projection")

@@ -1,9 +1,11 @@
 """Networks that map a corrupted image to the clean one."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from zoo.data.corruptions import check_corruption
+from zoo.errors import DataError
 from zoo.models.base import GenerativeModel
 from zoo.models.parts import build_part
 from zoo.noise import fold
@@ -63,7 +65,15 @@ class Restorer(GenerativeModel):
         return tf.cast(self.likelihood.distribution(parameters).mean(), tf.float32)
 
     def restore(self, x, y=None) -> tf.Tensor:
-        """The clean images `[B, *event]` that it sees in `x`, whose values may leave [0, 1]."""
+        """The clean images `[B, *event]` that it sees in `x`, whose values may leave [0, 1].
+
+        Raises:
+            DataError: another shape, or values that are not finite.
+        """
+        if tf.executing_eagerly():
+            self.check_shape(x)
+            if not np.isfinite(x).all():
+                raise DataError("images to restore have values that are NaN or infinite")
         return self._restored(tf.convert_to_tensor(x, tf.float32))
 
     def call(self, x, training=False):

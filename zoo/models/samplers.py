@@ -5,6 +5,7 @@ other.
 """
 
 import functools
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -34,7 +35,7 @@ class Sampler:
     """
 
     def __init__(self, steps: int | None = None):
-        if steps is not None and (isinstance(steps, bool) or int(steps) != steps or steps < 1):
+        if steps is not None and (type(steps) is not int or steps < 1):
             raise ValueError(f"a sampler takes a whole number of steps from 1, not {steps!r}")
         self.steps = steps
 
@@ -145,7 +146,7 @@ class DDIM(Sampler):
 
     def __init__(self, steps: int | None = 50, eta: float = 0.0):
         super().__init__(steps)
-        if not 0 <= eta <= 1:
+        if not isinstance(eta, numbers.Real) or not 0 <= eta <= 1:
             raise ValueError(f"eta is from 0 to 1, not {eta!r}")
         self.eta = float(eta)
 

@@ -71,6 +71,8 @@ class UNet(keras.layers.Layer):
         # A layer that comes out of a saved file is built already, and Keras builds it again.
         if self.built:
             return
+        if len(x_shape) != 4:
+            raise ValueError(f"a UNet takes images [H, W, C], not {list(x_shape[1:])}")
         sizes = len(self.filters)
         if any(n % 2 ** (sizes - 1) for n in x_shape[1:3]):
             raise ValueError(

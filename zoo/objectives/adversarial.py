@@ -45,6 +45,9 @@ class AdversarialObjective(Objective):
     Args:
         gradient_penalty: weight of (||dT/dx|| - 1)^2 in the discriminator's loss, lambda.
 
+    Attributes:
+        has_zero: whether T tells data from the rest by its sign; a critic's zero is anywhere.
+
     A subclass says `generator` and `discriminator`.
 
     Raises:
@@ -52,6 +55,8 @@ class AdversarialObjective(Objective):
 
     Reference of the penalty: Gulrajani et al. 2017, arXiv 1704.00028, Eq. 3.
     """
+
+    has_zero = True
 
     def __init__(self, gradient_penalty: float = 0.0):
         self.gradient_penalty = not_negative("gradient_penalty", gradient_penalty)
@@ -126,6 +131,8 @@ class Wasserstein(AdversarialObjective):
 
     Reference: Arjovsky et al. 2017, arXiv 1701.07875; Gulrajani et al. 2017, Eq. 3 (lambda = 10).
     """
+
+    has_zero = False
 
     def __init__(self, gradient_penalty: float = 10.0):
         super().__init__(gradient_penalty)

@@ -31,10 +31,14 @@ class Objective:
 
 
 def check_fits(objective: Objective, model: type) -> None:
-    """Raises ValueError unless the objective takes the terms that models of this class make.
+    """Raises ValueError unless it is an objective over the terms that models of this class make.
 
     Both say so in their annotations: the objective's `terms`, and what `model.terms` returns.
     """
+    if not isinstance(objective, Objective):
+        raise ValueError(
+            f"the objective of a {model.__name__} is {objective!r}, and none of zoo.objectives"
+        )
     takes = get_type_hints(type(objective).__call__).get("terms", Any)
     makes = get_type_hints(model.terms).get("return", Any)
     if Any not in (takes, makes) and not issubclass(makes, takes):

@@ -13,12 +13,17 @@ Reference: Sohl-Dickstein et al. 2015, arXiv 1503.03585; Ho et al. 2020, arXiv 2
 and 7, which are the case s = t - 1.
 """
 
+import numbers
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from zoo.objectives.schedules import not_negative
 from zoo.registration import register
+
+# A sample begins with pure noise: with more signal left, nothing that was learned is like it.
+_REST = 0.5
 
 
 class Gaussian(NamedTuple):
@@ -58,8 +63,11 @@ class NoiseSchedule:
     def signals(self) -> np.ndarray:
         """a_0 = 1 .. a_T, `[T + 1]`, in float64."""
         signal = self._signal()
-        if signal[0] != 1 or (np.diff(signal) >= 0).any() or signal[-1] <= 0:
-            raise ValueError(f"the signal of {type(self).__name__} does not fall from 1 towards 0")
+        if signal[0] != 1 or (np.diff(signal) >= 0).any() or not 0 < signal[-1] < _REST:
+            raise ValueError(
+                f"the signal of {type(self).__name__} does not fall from 1 towards 0: at the end "
+                f"it is {signal[-1]:.3g}"
+            )
         return signal
 
     def check(self) -> None:
@@ -118,12 +126,13 @@ class LinearSchedule(NoiseSchedule):
 
     def __init__(self, steps: int = 1_000, first: float = 1e-4, last: float = 0.02):
         super().__init__(steps)
-        self.first, self.last = float(first), float(last)
+        self.first, self.last = not_negative("first", first), not_negative("last", last)
         added = self._added()
         if not 0 < added.min() <= added.max() < 1:
             raise ValueError(
                 f"a linear schedule adds shares of noise between 0 and 1 in each of {steps} steps, "
-                f"not {added.min():g} to {added.max():g}"
+                f"not {added.min():g} to {added.max():g}: change first and last (now "
+                f"{self.first:g} and {self.last:g}), or take CosineSchedule({steps})"
             )
 
     def _added(self) -> np.ndarray:
@@ -147,7 +156,7 @@ class CosineSchedule(NoiseSchedule):
 
     def __init__(self, steps: int = 1_000, offset: float = 0.008):
         super().__init__(steps)
-        if not 0 < offset < 1:
+        if not isinstance(offset, numbers.Real) or not 0 < offset < 1:
             raise ValueError(f"the offset of a cosine schedule is between 0 and 1, not {offset!r}")
         self.offset = float(offset)
 

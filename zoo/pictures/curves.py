@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from zoo.errors import DataError
 from zoo.pictures import style
 
+# In nats; they come first.
 TERMS = ("elbo", "kl", "log_likelihood")
 _HELD_OUT = "val_"
 # Columns of a log that are no quantity of the model.
@@ -57,13 +58,17 @@ def training_curves(rows: Sequence[Mapping[str, str]], *, name: str | None = Non
         first = first or axes
         _curve(axes, table, term)
         last = index == len(terms) - 1
-        style.plotted(axes, "epoch" if last else "", f"{term.replace('_', ' ')} (nats)")
+        style.plotted(axes, "epoch" if last else "", _label(term))
         axes.tick_params(labelsize=style.TEXT_SIZE, labelbottom=last, color=style.FAINT)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
         if index == 0:
             style.legend(axes)
     return figure
+
+
+def _label(term: str) -> str:
+    return term.replace("_", " ") + (" (nats)" if term in TERMS else "")
 
 
 def _curve(axes, table: Mapping[str, np.ndarray], term: str) -> None:

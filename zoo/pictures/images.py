@@ -12,6 +12,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from zoo.errors import DataError, NotSupported, ZooError
+from zoo.models.restorer import Restorer
 from zoo.pictures import codes
 from zoo.pictures.grids import image_grid, require_images, rows_of, square, to_display
 from zoo.pictures.planes import plane_of_points
@@ -177,13 +178,14 @@ def reconstructions(
         for i in (x, reconstruct(model, x, y=y, mean=mean, seed=seed))
     ]
     images = np.stack(pairs, axis=1).reshape(-1, *pairs[0].shape[1:])
+    coded = f"decoded from the mean of q(z|x), {mean_or_draw(mean)}"
     return image_grid(
         images,
         "Originals and reconstructions",
         sentence(
             name or model.name,
             data,
-            f"decoded from the mean of q(z|x), {mean_or_draw(mean)}",
+            "what the network makes of x as it is" if isinstance(model, Restorer) else coded,
             None if mean else f"seed {seed}",
         ),
         row_labels=["original", "reconstruction"] * len(pairs[0]),

@@ -24,7 +24,7 @@ import zoo.networks
 from zoo import plain_yaml
 from zoo.data.text import NoText
 from zoo.errors import ConfigError, NotSupported, TrainingError
-from zoo.files import CHECKSUM, CONFIG, WEIGHTS, reason
+from zoo.files import BACKUP, CHECKSUM, CONFIG, WEIGHTS, reason
 from zoo.models.base import GenerativeModel
 from zoo.models.counted import CountedModel
 from zoo.models.weights import write_weights
@@ -36,7 +36,6 @@ from zoo.training.settings import TrainingSettings
 from zoo.training.state import Backup, Selection, agree
 from zoo.training.strategies import is_chief, make_strategy
 
-BACKUP = "backup"
 # A resumed run with another of these would not go on as it began; more epochs are fine.
 _FIXED = ("batch_size", "seed", "optimizer")
 # What a run selects by if its config does not say: the first that its model reports.

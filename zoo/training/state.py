@@ -18,6 +18,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import TrainingError
+from zoo.files import STATE
 from zoo.models import weights as weights_files
 
 # Metrics of which less is better.
@@ -139,7 +140,7 @@ class Backup(keras.callbacks.Callback):
 
     @property
     def _pointer(self) -> Path:
-        return self.directory / "state.json"
+        return self.directory / STATE
 
     def _save(self) -> None:
         if not self.write or self._epoch == self._saved:
