@@ -14,6 +14,7 @@ CHECKSUMS: dict[str, str] = {
     "dae.mnist": "97f25dd645bf9417758a00bd02aec0b57dcd749088fe9d9de5b64c2884a4b7ee",
     "dae_2d.mnist": "fb8bf9989d5e5efc414a2075f0c02ff76e5b8f0dc59da23c2db507233c62c54c",
     "dcgan.mnist": "2d3d5804122a0e8c8bb0953daa67268df4fb46f21f2aa74753cc1c0ba4b13f7e",
+    "ddpm.cars": "229602b09b87872496b770106465d8754adf69b5df0f1072acbac38875312127",
     "ddpm.digits": "e1d0c02a57e7e75ec6db38a4fd95496b7fc74d34fe9fd9af6c395d35beb8381e",
     "ddpm.mnist": "5e6204e37b30434a3437b576dbe71da54cfd743314e459133c5b1f12b62962c8",
     "ddpm.points": "25b7a7e4870471991cf4101b4b6e693c62320999e51e2741314c39ba31c80843",
