@@ -75,6 +75,7 @@ def test_a_conditional_model_reconstructs_by_the_labels_of_its_data(tmp_path):
         ("gan.points", "evaluation.samples.count=abc", "whole number from 4"),
         ("gan.points", "evaluation.samples.counts=3", "no key 'counts'"),
         ("gan.points", "evaluation.samples.sampler={type: DDIM, steps: 5}", "know no sampler"),
+        ("gan.points", "evaluation.samples.ways={a: 0}", "is a section, not 0"),
         ("gan.points", "evaluation.samples.ways=abc", "ways are changes by name"),
         ("gan.points", "evaluation.samples.ways={a: {eyes: null}}", "no key 'eyes'"),
         ("gan.points", "evaluation.samples.ways={a: {count: 0}}", "whole number from 4"),

@@ -121,7 +121,8 @@ def check(model, section: Mapping[str, Any]) -> None:
     if not isinstance(others, Mapping):
         raise ConfigError(f"ways are changes by name, not {others!r}", (*_PATH, "ways"))
     for way, changes in others.items():
-        _known(changes or {}, _CHANGES, (*_PATH, "ways", way))
+        if changes is not None:
+            _known(changes, _CHANGES, (*_PATH, "ways", way))
     for asked in ways(section).values():
         _check_way(model, asked)
 

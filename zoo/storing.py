@@ -263,7 +263,7 @@ def resume_hint(folder: str | os.PathLike) -> str:
     """How to go on with the run in `folder`: its own config has whatever was changed by `--set`."""
     if not has_state(folder):
         return (
-            f"no state was saved yet, which happens at the end of an epoch after "
+            "no state was saved yet, which happens at the end of an epoch after "
             f"training.backup_seconds: remove {folder} and train anew"
         )
     return f"continue it with `zoo train {Path(folder) / CONFIG} --resume --out {folder}`"
