@@ -1,8 +1,8 @@
 """Samples of an entry beside test examples: the `samples:` of its config's `evaluation:`.
 
 samples:
-  eyes: classifier.mnist         by the features of a shipped classifier; null: by themselves, levels
-                                 on [0, 1]
+  eyes: classifier.mnist         by the features of a shipped classifier; null: by themselves,
+                                 levels on [0, 1]
   count: 10000
   mean: false                    true: means of p(x|z), compared with images that are not binarized
   sampler: {type: Ancestral}     of a diffusion; default: its own
