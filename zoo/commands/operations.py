@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import catalogue
-from zoo.commands import pictures, sequences, sounds
+from zoo.commands import drawing, pictures, sequences, sounds
 from zoo.commands.command import Command, say
 from zoo.commands.inputs import (
     add_common,
@@ -52,12 +52,15 @@ def _sample_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n", type=at_least(1), help="how many (100; of sounds 10, texts 1)")
     parser.add_argument("--mean", action="store_true", help="means of p(x|z) instead of draws")
     parser.add_argument("--label", type=at_least(0), help="class of a conditional model (all)")
+    drawing.add_options(parser)
     sequences.add_options(parser)
 
 
 def _sample(args: argparse.Namespace) -> None:
     path = output(args, "samples", (".png", ".npz", ".txt", ".wav")) if args.out else None
     model = catalogue.load(args.name)
+    if sequences.is_sequence(model):
+        drawing.refuse_options(args)
     if sounds.is_sound(model):
         sequences.refuse(args, ("mean",), "models sound")
         args.n = args.n or 10
@@ -72,16 +75,21 @@ def _sample(args: argparse.Namespace) -> None:
         if path:
             print(path)
         return
-    sequences.refuse_options(args)
+    sequences.refuse(args, ("length", "prompt"), "is no model of text")
     args.n = args.n or 100
-    _operation("samples", pictures.samples, _write_samples)(args)
+    _operation("samples", _draw_samples, _write_samples)(args)
+
+
+def _draw_samples(model, args: argparse.Namespace):
+    return pictures.samples(model, args, **drawing.options(model, args))
 
 
 def _write_samples(model, args: argparse.Namespace, path: Path) -> None:
     from zoo.pictures.images import asked, draw_samples
 
     labels = asked(model, args.n, args.label)
-    parts = draw_samples(model, args.n, args.mean, args.seed or 0, labels)
+    how = drawing.options(model, args)
+    parts = draw_samples(model, args.n, args.mean, args.seed or 0, labels, **how)
     write_long(path, "samples", (args.n, *model.event_shape), parts)
 
 

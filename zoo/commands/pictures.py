@@ -80,10 +80,11 @@ def several(model, args: argparse.Namespace) -> "Figure":
     )
 
 
-def samples(model, args: argparse.Namespace) -> "Figure":
+def samples(model, args: argparse.Namespace, **how: Any) -> "Figure":
     from zoo import pictures
 
-    return pictures.samples(model, args.n or 100, label=args.label, **_look(args, mean=False))
+    look = _look(args, mean=False)
+    return pictures.samples(model, args.n or 100, label=args.label, **look, **how)
 
 
 def completions(model, args: argparse.Namespace) -> "Figure":
