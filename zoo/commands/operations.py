@@ -35,16 +35,19 @@ def _operation(what: str, draw: Draw, write: Write) -> Callable[[argparse.Namesp
 
     def run(args: argparse.Namespace) -> None:
         path = output(args, what)
-        model = catalogue.load(args.name)
-        if path.suffix.lower() == ".npz":
-            write(model, args, path)
-        else:
-            from zoo.pictures import save
-
-            save(draw(model, args), path)
-        print(path)
+        _make(catalogue.load(args.name), args, path, draw, write)
 
     return run
+
+
+def _make(model, args: argparse.Namespace, path: Path, draw: Draw, write: Write) -> None:
+    if path.suffix.lower() == ".npz":
+        write(model, args, path)
+    else:
+        from zoo.pictures import save
+
+        save(draw(model, args), path)
+    print(path)
 
 
 def _sample_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +80,7 @@ def _sample(args: argparse.Namespace) -> None:
         return
     sequences.refuse(args, ("length", "prompt"), "is no model of text")
     args.n = args.n or 100
-    _operation("samples", _draw_samples, _write_samples)(args)
+    _make(model, args, output(args, "samples"), _draw_samples, _write_samples)
 
 
 def _draw_samples(model, args: argparse.Namespace):
@@ -136,7 +139,7 @@ def _complete(args: argparse.Namespace) -> None:
             print(path)
         return
     sequences.refuse_options(args)
-    _operation("completions", pictures.completions, _write_completions)(args)
+    _make(model, args, output(args, "completions"), pictures.completions, _write_completions)
 
 
 def _write_completions(model, args: argparse.Namespace, path: Path) -> None:
