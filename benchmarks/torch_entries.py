@@ -14,7 +14,7 @@ NETWORKS = {
     "transformer": torch_sequences.Transformer,
     "vq_vae": torch_images.VQVAE,
     "residual_vae": torch_images.ResidualVAE,
-    "unet": torch_generators.Diffusion,
+    **dict.fromkeys(("unet", "unet_wider"), torch_generators.Diffusion),
 }
 
 

@@ -212,6 +212,9 @@ def test_more_epochs_are_fine_and_an_unfinished_run_says_how_to_go_on(
     assert zoo(capsys, "train", *arguments)[0] == 0
     assert not list(run.glob("new.*"))
     assert read(run).config["training"]["epochs"] == 2
+    code, err = zoo(capsys, "train", *arguments[:-1], "training.epochs=1")
+    assert code == 2 and "has taken 2 epochs, more than 1" in err
+    assert read(run).config["training"]["epochs"] == 2
     monkeypatch.setattr(keras.Model, "fit", interrupt)
     other = tmp_path / "other"
     code, err = zoo(capsys, "train", "vae.digits", "--out", other, *sets(TINY))

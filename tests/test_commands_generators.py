@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import zoo.data
+import zoo
 from zoo import cli
 from zoo.errors import DataError
+from zoo.models import DDIM
 
 
 def needs_mnist() -> None:
@@ -31,6 +32,42 @@ def test_points_are_sampled_as_numbers_and_drawn(name, tmp_path):
     assert np.median(np.abs(np.linalg.norm(samples, axis=1) - 2)) < 0.3
     assert cli.main(["sample", name, "--n", "30", "--out", str(tmp_path / "x.png")]) == 0
     assert np.asarray(Image.open(tmp_path / "x.png")).std() > 5
+
+
+def test_how_an_image_is_drawn_can_be_asked_for(tmp_path):
+    out, shown = str(tmp_path / "x.npz"), str(tmp_path / "x.png")
+    assert cli.main(["sample", "ddpm.digits", "--steps", "3", "--n", "4", "--out", out]) == 0
+    few = zoo.load("ddpm.digits").sample(4, seed=0, sampler=DDIM(3))
+    np.testing.assert_array_equal(np.load(out)["samples"], few)
+    assert cli.main(["sample", "ddpm.digits", "--steps", "3", "--n", "4", "--out", shown]) == 0
+    saved, out = str(tmp_path / "made"), str(tmp_path / "y.npz")
+    own = tmp_path / "made.yaml"
+    likelihood = "{type: IndependentCategorical, event_shape: [28, 28, 1], levels: 2}"
+    own.write_text(f"base: made.mnist\nmodel: {{likelihood: {likelihood}}}\n")
+    model = zoo.create(own, smoke=True)
+    # Untrained logits are equal, and then all values are the likeliest.
+    model.set_weights([np.random.RandomState(0).normal(size=w.shape) for w in model.get_weights()])
+    zoo.save(model, saved)
+    assert cli.main(["sample", saved, "--top-k", "1", "--n", "3", "--out", out]) == 0
+    # Where only the likeliest is drawn, there is one image.
+    assert np.ptp(np.load(out)["samples"], axis=0).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ddpm.digits", "--steps", "1001"], "no 1001 times"),
+        (["ddpm.digits", "--guidance", "1"], "withheld"),
+        (["ddpm.digits", "--temperature", "0.5"], "not autoregressive: leave out --temperature"),
+        (["vae.digits", "--steps", "5"], "no diffusion: leave out --steps"),
+        (["vae.digits", "--top-k", "5"], "not autoregressive: leave out --top-k"),
+        (["vae.digits", "--prompt", "a"], "no model of text: leave out --prompt"),
+        (["gru.shakespeare", "--guidance", "1"], "no diffusion: leave out --guidance"),
+    ],
+)
+def test_a_way_of_another_family_is_refused(arguments, words, capsys, tmp_path):
+    out = tmp_path / "x.npz"
+    assert words in refused(capsys, "sample", *arguments, "--out", out) and not out.exists()
 
 
 def test_points_are_not_completed(capsys, tmp_path):

@@ -71,7 +71,17 @@ def refused(result, message):
     assert err.count("\n") == 1 and err.startswith("zoo")
 
 
-@pytest.mark.parametrize("kind", sorted(set(pictures.KINDS) - {"toy"}))
+def test_what_a_denoiser_restores_is_a_png(run, tmp_path):
+    folder = tmp_path / "denoiser"
+    zoo.save(zoo.create("salt_pepper_dae.digits", smoke=True), folder)
+    code, out, _ = run("picture", "restorations", str(folder), "--n", "3")
+    assert (code, out) == (0, "denoiser-restorations.png\n")
+    assert Image.open(tmp_path / out.strip()).width > 200
+    code, _, said = run("picture", "restorations", "DIR")
+    assert code == 2 and "was not trained to restore" in said
+
+
+@pytest.mark.parametrize("kind", sorted(set(pictures.KINDS) - {"toy", "restorations"}))
 def test_every_kind_of_picture_is_a_png(kind, run, tmp_path):
     code, out, _ = run("picture", kind, "DIR")
     assert (code, out) == (0, f"tiny-{kind}.png\n")

@@ -31,7 +31,9 @@ def model():
 def served(model, tmp_path_factory):
     at = tmp_path_factory.mktemp("served")
     found = export(model, at / "1")
-    assert list(found) == ["serve", "encode", "decode", "reconstruct", "sample", "log_prob"]
+    assert list(found) == [
+        *("serve", "encode", "decode", "reconstruct", "sample", "sample_mean", "log_prob")
+    ]
     np.savez(at / "data.npz", x=X, z=Z)
     return result("served.py", at / "1", at / "data.npz")
 
@@ -64,7 +66,9 @@ def test_samples_are_a_function_of_the_seed(served, model):
     assert first == again != other
     np.testing.assert_array_equal(first["sample"], model.sample(2, seed=tf.constant([1, 2])))
     assert np.shape(first["sample"]) == (2, 4, 4, 1) and set(np.ravel(first["sample"])) == {0, 1}
-    assert 0 < np.min(first["mean"]) < np.max(first["mean"]) < 1
+    means = served["means"]["mean"]
+    np.testing.assert_allclose(means, model.sample(2, seed=tf.constant([1, 2]), mean=True), 1e-5)
+    assert 0 < np.min(means) < np.max(means) < 1
 
 
 def test_any_number_of_samples_in_flat_memory(served, model):
@@ -82,6 +86,7 @@ def test_arguments_have_names(served):
         "decode": ["z"],
         "reconstruct": ["x"],
         "sample": ["n", "seed"],
+        "sample_mean": ["n", "seed"],
         "log_prob": ["num_samples", "seed", "x"],
     }
 
@@ -144,3 +149,14 @@ def test_a_full_covariance_and_normal_pixels(scale, tmp_path):
     np.testing.assert_allclose(served.encode(X)["stddev"], model.encode(X).stddev(), atol=1e-5)
     drawn = served.sample(n=tf.constant(2), seed=tf.constant([1, 2]))["sample"]
     np.testing.assert_allclose(drawn, model.sample(2, seed=tf.constant([1, 2])), atol=1e-5)
+
+
+def test_a_label_that_is_no_class_is_refused(tmp_path):
+    model = zoo.create("cgan.mnist", smoke=True)
+    export(model, tmp_path / "1")
+    served, seed = tf.saved_model.load(str(tmp_path / "1")), tf.constant([1, 2])
+    drawn = served.sample(n=tf.constant(2), seed=seed, y=tf.constant([0, 9]))["sample"]
+    np.testing.assert_allclose(drawn, model.sample(2, [0, 9], seed=seed), atol=1e-5)
+    for label in (-1, 10):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="labels are the integers 0 to 9"):
+            served.sample(n=tf.constant(2), seed=seed, y=tf.constant([0, label]))

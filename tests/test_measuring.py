@@ -10,7 +10,8 @@ import zoo
 from zoo import catalogue, measuring
 from zoo.distributions import IndependentCategorical
 from zoo.errors import ConfigError, DataError
-from zoo.evaluation import share_as_asked
+from zoo.evaluation import frechet_distance, share_as_asked
+from zoo.evaluation.samples import drawn
 from zoo.networks import OneHot
 
 
@@ -84,6 +85,16 @@ def test_samples_are_judged_in_every_way_that_is_asked_for():
     assert (draws.data["samples"], means.data["samples"]) == ("draws", "means")
     with pytest.raises(ConfigError, match="nothing to measure"):
         measuring.measure(model, {**model.config, "evaluation": section}, only=["probe"])
+
+
+def test_levels_that_are_their_own_features_are_seen_from_0_to_1():
+    model = zoo.create("ddpm.digits", smoke=True)
+    config = {"data": {"name": "digits", "values": "levels"}}
+    config["evaluation"] = {"samples": {"eyes": None, "count": 100}}
+    found = measuring.measure(model, config, only=["samples"])
+    test = np.concatenate(list(zoo.data.load("digits", values="levels").test))
+    real, fake = (np.reshape(x, [-1, 64]) / 16 for x in (test, drawn(model, 100)))
+    assert found["samples.frechet"].value == pytest.approx(frechet_distance(real, fake), rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
-from zoo.errors import DataError
+import zoo
+from zoo import pictures
+from zoo.errors import DataError, NotSupported
 from zoo.pictures import comparisons, grids, style
 from zoo.pictures.comparisons import (
     CodePanel,
@@ -193,6 +195,28 @@ def test_rows_are_clean_noisy_and_restored_for_each_level():
     assert "digits; each column is one image" in text(figure)
     assert "mean over 1000 images" in text(figure)
     assert "PSNR" not in text(restorations(clean, noisy, restored))
+
+
+def test_a_model_restores_what_its_own_corruption_made():
+    model = zoo.create("salt_pepper_dae.digits", smoke=True)
+    x = np.concatenate(list(zoo.data.load("digits").test))[:3]
+    figure = pictures.restorations(model, x, levels=[0.0, 0.5], data="digits")
+    rows = [t.get_text() for t in figure.axes[0].yaxis.get_ticklabels()]
+    # Nothing is corrupted at level 0.
+    assert rows == ["clean", "level 0", model.name, "clean", "level 0.5", model.name]
+    restored = np.clip(model.restore(x), 0, 1)
+    canvas = shown(figure.axes[0]) / 255
+    _, tops, lefts = grids.tile(np.zeros((6, 3, 8, 8, 1)), gap=1, group=3)
+    for row, images in ((0, x), (1, x), (2, restored), (3, x)):
+        for left, image in zip(lefts, images, strict=True):
+            tile = canvas[tops[row] : tops[row] + 8, left : left + 8]
+            np.testing.assert_allclose(tile, np.broadcast_to(image, (8, 8, 3)), atol=0.003)
+    corrupted = canvas[tops[4] : tops[4] + 8, lefts[0] : lefts[0] + 8, 0]
+    changed = np.abs(corrupted - x[0, ..., 0]) > 0.003
+    assert changed.any() and set(np.round(corrupted[changed], 2)) <= {0.0, 1.0}
+    assert "SaltAndPepperCorruption" in text(figure)
+    with pytest.raises(NotSupported, match="not trained to restore"):
+        pictures.restorations(zoo.create("vae.digits", smoke=True), x)
 
 
 def test_what_does_not_fit_together_is_refused():

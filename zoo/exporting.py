@@ -1,5 +1,6 @@
 """SavedModels: what a model can do, for programs that have TensorFlow and neither Keras nor zoo."""
 
+import inspect
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,14 +31,16 @@ def export(model: "GenerativeModel", directory: str | os.PathLike) -> dict[str, 
         encode(x)                          mean, stddev of q(z|x) `[B, D]`
         decode(z)                          mean of p(x|z) `[B, *event]`
         reconstruct(x)                     mean: x seen through its code
-        sample(n, seed)                    sample `[n, *event]`, and mean, of p(x|z) for the same z
+        sample(n, seed)                    sample `[n, *event]`
+        sample_mean(n, seed)               mean `[n, *event]` of p(x|z), for the z of that sample
         log_prob(x, num_samples, seed)     log_prob `[B]` in nats, any number of samples, or of a
                                            diffusion's times, in bounded memory; an exact one
                                            takes x alone
         complete(x, known, seed)           sample: x where `known`, bool `[*event]`, the rest drawn
 
     `x` and `z` are float32, `n` and `num_samples` int32, `seed` int32[2]; a conditional model's
-    functions take `y` besides, int32 labels or float32. The same seed gives the same numbers, there
+    functions take `y` besides, int32 labels or float32, and end with TensorFlow's
+    InvalidArgumentError for a label that is no class. The same seed gives the same numbers, there
     and here.
 
     Args:
@@ -95,12 +98,6 @@ def endpoints(model: "GenerativeModel") -> dict[str, Endpoint]:
         code = model.encode(x, y)
         return {"mean": code.mean(), "stddev": code.stddev()}
 
-    def sample(n, seed, y=None):
-        return {
-            "sample": model.sample(n, y, seed=seed),
-            "mean": model.sample(n, y, seed=seed, mean=True),
-        }
-
     def estimate(x, num_samples, seed, y=None):
         of_kind = {"importance": "importance_log_prob", "elbo": "bound"}[model.likelihood_kind]
         found = getattr(model, of_kind)(x, num_samples, fold(seed, "log_prob"), y)
@@ -120,7 +117,16 @@ def endpoints(model: "GenerativeModel") -> dict[str, Endpoint]:
         )
     if model.can("sample"):
         n = tf.TensorSpec((), tf.int32, name="n")
-        found["sample"] = Endpoint(sample, {"n": n, "seed": seed, **y})
+        # Two functions, because both together would take all of a diffusion's steps twice.
+        found["sample"] = Endpoint(
+            lambda n, seed, y=None: {"sample": model.sample(n, y, seed=seed)},
+            {"n": n, "seed": seed, **y},
+        )
+        if "mean" in inspect.signature(model.sample).parameters:
+            found["sample_mean"] = Endpoint(
+                lambda n, seed, y=None: {"mean": model.sample(n, y, seed=seed, mean=True)},
+                {"n": n, "seed": seed, **y},
+            )
     if model.likelihood_kind in ("importance", "elbo"):
         number = tf.TensorSpec((), tf.int32, name="num_samples")
         found["log_prob"] = Endpoint(estimate, {"x": x, "num_samples": number, "seed": seed, **y})
@@ -134,7 +140,29 @@ def endpoints(model: "GenerativeModel") -> dict[str, Endpoint]:
             lambda x, known, seed, y=None: {"sample": model.complete(x, known, y, seed)},
             {"x": x, "known": known, "seed": seed, **y},
         )
+    classes = getattr(getattr(model, "condition", None), "classes", None)
+    if isinstance(classes, int):
+        return {k: Endpoint(_of_classes(e.call, classes), e.signature) for k, e in found.items()}
     return found
+
+
+def _of_classes(call: Callable[..., "dict[str, tf.Tensor]"], classes: int):
+    """`call`, for which a label that is no class is an error, not a vector of zeros."""
+    import tensorflow as tf
+
+    def checked(*args, **kwargs):
+        given = signature.bind(*args, **kwargs)
+        y = given.arguments["y"]
+        known = tf.reduce_all((y >= 0) & (y < classes))
+        with tf.control_dependencies(
+            [tf.debugging.Assert(known, [f"labels are the integers 0 to {classes - 1}, not", y])]
+        ):
+            given.arguments["y"] = tf.identity(y)
+            return call(*given.args, **given.kwargs)
+
+    # The names of the arguments are the endpoint's.
+    checked.__signature__ = signature = inspect.signature(call)
+    return checked
 
 
 def _mean(distribution) -> "tf.Tensor":

@@ -1,7 +1,8 @@
 """Samples of an entry beside test examples: the `samples:` of its config's `evaluation:`.
 
 samples:
-  eyes: classifier.mnist         by the features of a shipped classifier; null: by themselves
+  eyes: classifier.mnist         by the features of a shipped classifier; null: by themselves,
+                                 levels on [0, 1]
   count: 10000
   mean: false                    true: means of p(x|z), compared with images that are not binarized
   sampler: {type: Ancestral}     of a diffusion; default: its own
@@ -101,10 +102,11 @@ def _reference(
         "samples": "means" if mean else "draws",
         "eyes": eyes or "none",
     }
+    to_unit = model.likelihood.to_network
     if eyes is None:
-        seen = Eyes(config["data"]["name"], lambda x: x.reshape(len(x), -1))
+        seen = Eyes(config["data"]["name"], lambda x: np.reshape(to_unit(x), [len(x), -1]))
     else:
-        judge, to_unit = catalogue.load(eyes), model.likelihood.to_network
+        judge = catalogue.load(eyes)
         seen = Eyes(
             eyes.partition(".")[2],
             lambda x: judge.features(to_unit(x)),

@@ -55,6 +55,7 @@ print(
         {
             **found,
             "samples": [ask("sample", n=2, seed=seed(*s)) for s in ((1, 2), (1, 2), (3, 4))],
+            "means": ask("sample_mean", n=2, seed=seed(1, 2)),
             "many": many,
             "megabytes": after - before,
             "signatures": signatures,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import catalogue
-from zoo.commands import pictures, sequences, sounds
+from zoo.commands import drawing, pictures, sequences, sounds
 from zoo.commands.command import Command, say
 from zoo.commands.inputs import (
     add_common,
@@ -35,16 +35,19 @@ def _operation(what: str, draw: Draw, write: Write) -> Callable[[argparse.Namesp
 
     def run(args: argparse.Namespace) -> None:
         path = output(args, what)
-        model = catalogue.load(args.name)
-        if path.suffix.lower() == ".npz":
-            write(model, args, path)
-        else:
-            from zoo.pictures import save
-
-            save(draw(model, args), path)
-        print(path)
+        _make(catalogue.load(args.name), args, path, draw, write)
 
     return run
+
+
+def _make(model, args: argparse.Namespace, path: Path, draw: Draw, write: Write) -> None:
+    if path.suffix.lower() == ".npz":
+        write(model, args, path)
+    else:
+        from zoo.pictures import save
+
+        save(draw(model, args), path)
+    print(path)
 
 
 def _sample_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,12 +55,15 @@ def _sample_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n", type=at_least(1), help="how many (100; of sounds 10, texts 1)")
     parser.add_argument("--mean", action="store_true", help="means of p(x|z) instead of draws")
     parser.add_argument("--label", type=at_least(0), help="class of a conditional model (all)")
+    drawing.add_options(parser)
     sequences.add_options(parser)
 
 
 def _sample(args: argparse.Namespace) -> None:
     path = output(args, "samples", (".png", ".npz", ".txt", ".wav")) if args.out else None
     model = catalogue.load(args.name)
+    if sequences.is_sequence(model):
+        drawing.refuse_options(args)
     if sounds.is_sound(model):
         sequences.refuse(args, ("mean",), "models sound")
         args.n = args.n or 10
@@ -72,16 +78,21 @@ def _sample(args: argparse.Namespace) -> None:
         if path:
             print(path)
         return
-    sequences.refuse_options(args)
+    sequences.refuse(args, ("length", "prompt"), "is no model of text")
     args.n = args.n or 100
-    _operation("samples", pictures.samples, _write_samples)(args)
+    _make(model, args, output(args, "samples"), _draw_samples, _write_samples)
+
+
+def _draw_samples(model, args: argparse.Namespace):
+    return pictures.samples(model, args, **drawing.options(model, args))
 
 
 def _write_samples(model, args: argparse.Namespace, path: Path) -> None:
     from zoo.pictures.images import asked, draw_samples
 
     labels = asked(model, args.n, args.label)
-    parts = draw_samples(model, args.n, args.mean, args.seed or 0, labels)
+    how = drawing.options(model, args)
+    parts = draw_samples(model, args.n, args.mean, args.seed or 0, labels, **how)
     write_long(path, "samples", (args.n, *model.event_shape), parts)
 
 
@@ -128,7 +139,7 @@ def _complete(args: argparse.Namespace) -> None:
             print(path)
         return
     sequences.refuse_options(args)
-    _operation("completions", pictures.completions, _write_completions)(args)
+    _make(model, args, output(args, "completions"), pictures.completions, _write_completions)
 
 
 def _write_completions(model, args: argparse.Namespace, path: Path) -> None:

@@ -80,10 +80,18 @@ def several(model, args: argparse.Namespace) -> "Figure":
     )
 
 
-def samples(model, args: argparse.Namespace) -> "Figure":
+def restorations(model, args: argparse.Namespace) -> "Figure":
     from zoo import pictures
 
-    return pictures.samples(model, args.n or 100, label=args.label, **_look(args, mean=False))
+    x, y, data = labelled(model, args, range(args.n or 10))
+    return pictures.restorations(model, x, y=y, data=data, seed=args.seed or 0, name=args.name)
+
+
+def samples(model, args: argparse.Namespace, **how: Any) -> "Figure":
+    from zoo import pictures
+
+    look = _look(args, mean=False)
+    return pictures.samples(model, args.n or 100, label=args.label, **look, **how)
 
 
 def completions(model, args: argparse.Namespace) -> "Figure":
@@ -138,6 +146,11 @@ KINDS = {
     ),
     "several": Kind(
         several, ("n", *_INPUTS, *_LOOK), "--n reconstructions of one image, or of each of several"
+    ),
+    "restorations": Kind(
+        restorations,
+        ("n", *_INPUTS, "seed"),
+        "what is made of images that are corrupted more and more; --n of them",
     ),
     "samples": Kind(samples, ("n", "label", *_LOOK), "--n samples, drawn unless --mean"),
     "interpolation": Kind(

@@ -51,8 +51,8 @@ class Density(GenerativeModel):
             self.check(x)
         return self.distribution().log_prob(tf.convert_to_tensor(x, tf.float32))
 
-    def sample(self, n: int, y=None, seed: Seed | None = None, mean: bool = False) -> tf.Tensor:
-        """n vectors `[n, D]`; `mean` is ignored, there is nothing to average."""
+    def sample(self, n: int, y=None, seed: Seed | None = None) -> tf.Tensor:
+        """n vectors `[n, D]`."""
         return self.distribution().sample(n, seed=as_key(seed, "sample"))
 
     def check_values(self, x: np.ndarray) -> None:

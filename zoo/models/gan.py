@@ -32,7 +32,8 @@ class GAN(TwoPlayers, DecoderModel):
         generator: network `[B, D] -> [B, ...]`; with a condition, `[B, D + C]`.
         discriminator: network `[B, *event] -> [B, F]`; a linear layer makes its logit.
         likelihood: distribution layer that puts all mass on one value, `IndependentDeterministic`.
-        prior: distribution layer for p(z), of size D.
+        prior: distribution layer for p(z), of size D; the generator trains what a draw of it
+            varies with smoothly, and so not the weights of a mixture.
         discriminator_optimizer: of the discriminator's weights; each `compile` begins with a new
             one like it.
         objective: of both players; None: `NonSaturating`.

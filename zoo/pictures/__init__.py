@@ -10,6 +10,7 @@ from zoo.pictures.images import (
     several_reconstructions,
 )
 from zoo.pictures.latents import manifold, scatter, traversal
+from zoo.pictures.restorations import restorations
 from zoo.pictures.saving import save
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "interpolation",
     "manifold",
     "reconstructions",
+    "restorations",
     "samples",
     "save",
     "scatter",

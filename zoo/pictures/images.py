@@ -5,7 +5,8 @@ whether it shows means of p(x|z) or draws from it, and the seed.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -32,6 +33,7 @@ def samples(
     seed: int = 0,
     name: str | None = None,
     label: int | None = None,
+    **how: Any,
 ) -> Figure:
     """n images from the model, in a square, or in a row for each class; of points in the plane,
     where they lie.
@@ -43,13 +45,20 @@ def samples(
         mean: show E[x|z] of each z ~ p(z), as papers do, instead of a draw from p(x|z).
         seed: of the draws.
         name: of the model, for the caption.
+        **how: of the family's `sample`, such as `sampler` and `guidance`, or `temperature`.
+
+    Raises:
+        NotSupported: something that the family's `sample` does not take.
     """
     y = asked(model, n, label)
-    if tuple(model.event_shape) == (2,):
-        points = np.concatenate(list(draw_samples(model, n, mean, seed, y)))
-        return plane_of_points(points, "Samples", sentence(name or model.name, f"seed {seed}"))
-    require_images(model, n)
-    images = to_display(np.concatenate(list(draw_samples(model, n, mean, seed, y))), model)
+    plane = tuple(model.event_shape) == (2,)
+    if not plane:
+        require_images(model, n)
+    found = np.concatenate(list(draw_samples(model, n, mean, seed, y, **how)))
+    if plane:
+        caption = sentence(name or model.name, *_said(how), f"seed {seed}")
+        return plane_of_points(found, "Samples", caption)
+    images = to_display(found, model)
     classes = [] if y is None or label is not None else sorted(set(y.tolist()))
     return image_grid(
         rows_of(images, -(-n // len(classes)) if classes else square(n)),
@@ -57,6 +66,7 @@ def samples(
         sentence(
             name or model.name,
             _drawn_how(model, mean),
+            *_said(how),
             None if label is None else f"class {label}",
             f"seed {seed}",
         ),
@@ -65,12 +75,13 @@ def samples(
 
 
 def draw_samples(
-    model, n: int, mean: bool = False, seed: int = 0, y: np.ndarray | None = None
+    model, n: int, mean: bool = False, seed: int = 0, y: np.ndarray | None = None, **how: Any
 ) -> Iterator[np.ndarray]:
     """n samples in data values, as an iterator over arrays `[<= 100, *event]`: any n, in bounded
-    memory. The first hundred are those of `model.sample`; `y` `[n, ...]` is the condition of each.
+    memory. The first hundred are those of `model.sample`; `y` `[n, ...]` is the condition of each,
+    `how` the family's own arguments.
     """
-    options = _taken(model.sample, {"mean": mean}, without={"mean": False})
+    options = _taken(model.sample, {"mean": mean, **how}, without={"mean": False})
 
     def some(start: int, count: int, key) -> tf.Tensor:
         given = None if y is None else y[start : start + count]
@@ -111,6 +122,20 @@ def _drawn_how(model, mean: bool) -> str | None:
     if mean:
         return "the mean of each pixel given those drawn before it"
     return "draws from p(x)" if getattr(model, "condition", None) is None else "draws from p(x|y)"
+
+
+def _said(how: Mapping[str, Any]) -> list[str]:
+    """What is asked of a draw, for a caption; nothing of what is not."""
+    said = []
+    if (sampler := how.get("sampler")) is not None:
+        said.append(f"{type(sampler).__name__}, {sampler.steps or 'all'} steps")
+    if how.get("guidance") is not None:
+        said.append(f"guidance {how['guidance']:g}")
+    if how.get("temperature", 1.0) != 1.0:
+        said.append(f"temperature {how['temperature']:g}")
+    if how.get("top_k") is not None:
+        said.append(f"of the {how['top_k']} likeliest values")
+    return said
 
 
 def has_means(model) -> bool:
@@ -297,7 +322,7 @@ def _taken(method, options: dict, without: dict) -> dict:
     """
     known = inspect.signature(method).parameters
     for key, value in options.items():
-        if key not in known and value != without[key]:
+        if key not in known and value != without.get(key):
             raise NotSupported(
                 f"{method.__self__.name}: its {method.__name__} has no {key}: leave that out"
             )

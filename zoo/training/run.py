@@ -221,6 +221,11 @@ def _check_folder(
                 f"{getattr(settings, name)!r}; start a new one for that",
                 ("training", name),
             )
+    if (done := len(calls.read_log(directory / LOG))) > settings.epochs:
+        raise ConfigError(
+            f"the run in {directory} has taken {done} epochs, more than {settings.epochs}",
+            ("training", "epochs"),
+        )
 
 
 def _load(config: Mapping[str, Any], settings: TrainingSettings) -> zoo.data.Splits:
