@@ -55,7 +55,7 @@ def _to_file(model, args: argparse.Namespace, path: Path, draw: Draw, write: Wri
 def _sample_arguments(parser: argparse.ArgumentParser) -> None:
     add_common(parser, f"{_OUT}; of text, .txt (the screen); of sound, .wav")
     parser.add_argument("--n", type=at_least(1), help="how many (100; of sounds 10, texts 1)")
-    parser.add_argument("--mean", action="store_true", help="means of p(x|z) instead of draws")
+    parser.add_argument("--mean", action="store_true", help="means instead of draws")
     parser.add_argument("--label", type=at_least(0), help="class of a conditional model (all)")
     drawing.add_options(parser)
     sequences.add_options(parser)
