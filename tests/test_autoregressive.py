@@ -317,7 +317,7 @@ def test_network_and_likelihood_have_the_same_levels():
 
 def test_what_a_likelihood_cannot_do_is_said():
     model = made_of(GatedPixelCNN(4, 1, units=4), GREY)
-    with pytest.raises(NotSupported, match="without top_k"):
+    with pytest.raises(NotSupported, match="leave out top_k"):
         model.sample(2, top_k=1)
     categorical = made_of(GatedPixelCNN(4, 1, units=4), GREY, levels=3)
     with pytest.raises(DataError, match="from 1 to 3"):

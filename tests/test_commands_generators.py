@@ -7,7 +7,8 @@ from PIL import Image
 import zoo
 from zoo import cli
 from zoo.errors import DataError
-from zoo.models import DDIM
+from zoo.models import DDIM, Ancestral
+from zoo.pictures.images import requested
 
 
 def needs_mnist() -> None:
@@ -40,6 +41,13 @@ def test_how_an_image_is_drawn_can_be_asked_for(tmp_path):
     few = zoo.load("ddpm.digits").sample(4, seed=0, sampler=DDIM(3))
     np.testing.assert_array_equal(np.load(out)["samples"], few)
     assert cli.main(["sample", "ddpm.digits", "--steps", "3", "--n", "4", "--out", shown]) == 0
+    out = str(tmp_path / "c.npz")
+    assert cli.main(["complete", "ddpm.digits", "--steps", "3", "--n", "1", "--out", out]) == 0
+    found = np.load(out)
+    again = zoo.load("ddpm.digits").complete(
+        found["originals"], found["known"], seed=0, sampler=DDIM(3)
+    )
+    np.testing.assert_array_equal(found["completions"][:, 0], again)
     saved, out = str(tmp_path / "made"), str(tmp_path / "y.npz")
     own = tmp_path / "made.yaml"
     likelihood = "{type: IndependentCategorical, event_shape: [28, 28, 1], levels: 2}"
@@ -53,6 +61,15 @@ def test_how_an_image_is_drawn_can_be_asked_for(tmp_path):
     assert np.ptp(np.load(out)["samples"], axis=0).max() == 0
 
 
+def test_a_caption_says_what_was_asked_for_and_nothing_else():
+    asked = {"sampler": DDIM(3, eta=1.0), "guidance": 0.0, "temperature": 0.5, "top_k": 2}
+    assert requested({}) == requested({"guidance": None}) == []
+    assert requested(asked) == [
+        *("DDIM, eta 1, steps: 3", "guidance 0", "temperature 0.5", "of the 2 likeliest values")
+    ]
+    assert requested({"sampler": Ancestral()}) == ["Ancestral, all steps"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -62,7 +79,9 @@ def test_how_an_image_is_drawn_can_be_asked_for(tmp_path):
         (["vae.digits", "--steps", "5"], "no diffusion: leave out --steps"),
         (["vae.digits", "--top-k", "5"], "not autoregressive: leave out --top-k"),
         (["vae.digits", "--prompt", "a"], "no model of text: leave out --prompt"),
+        (["vae.digits", "--guidance", "0"], "no diffusion: leave out --guidance"),
         (["gru.shakespeare", "--guidance", "1"], "no diffusion: leave out --guidance"),
+        (["ngram.shakespeare", "--label", "0"], "models text: leave out --label"),
     ],
 )
 def test_a_way_of_another_family_is_refused(arguments, words, capsys, tmp_path):

@@ -158,5 +158,14 @@ def test_a_label_that_is_no_class_is_refused(tmp_path):
     drawn = served.sample(n=tf.constant(2), seed=seed, y=tf.constant([0, 9]))["sample"]
     np.testing.assert_allclose(drawn, model.sample(2, [0, 9], seed=seed), atol=1e-5)
     for label in (-1, 10):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="labels are the integers 0 to 9"):
-            served.sample(n=tf.constant(2), seed=seed, y=tf.constant([0, label]))
+        y = tf.constant([0, 1, 2, 3, 4, label])
+        with pytest.raises(tf.errors.InvalidArgumentError, match=rf"no classes:\] \[{label}\]"):
+            served.sample(n=tf.constant(6), seed=seed, y=y)
+
+
+def test_labels_of_a_recording_are_looked_at_in_a_graph():
+    labels = zn.RecordingLabels([10, 5])
+    y = np.array([[0, 0, 0], [9, 4, 7], [10, 0, 0], [0, 5, 0], [-1, 0, 0], [0, 0, -1]])
+    known = labels.known(tf.constant(y)).numpy()
+    assert known.tolist() == [labels.violation(row[np.newaxis]) is None for row in y]
+    assert known.tolist() == [True, True, False, False, False, False]

@@ -32,7 +32,9 @@ def export(model: "GenerativeModel", directory: str | os.PathLike) -> dict[str, 
         decode(z)                          mean of p(x|z) `[B, *event]`
         reconstruct(x)                     mean: x seen through its code
         sample(n, seed)                    sample `[n, *event]`
-        sample_mean(n, seed)               mean `[n, *event]` of p(x|z), for the z of that sample
+        sample_mean(n, seed)               mean `[n, *event]`: of p(x|z), for the z of that sample;
+                                           of each element given those before it; of a diffusion
+                                           the last guess, not rounded to levels
         log_prob(x, num_samples, seed)     log_prob `[B]` in nats, any number of samples, or of a
                                            diffusion's times, in bounded memory; an exact one
                                            takes x alone
@@ -140,29 +142,30 @@ def endpoints(model: "GenerativeModel") -> dict[str, Endpoint]:
             lambda x, known, seed, y=None: {"sample": model.complete(x, known, y, seed)},
             {"x": x, "known": known, "seed": seed, **y},
         )
-    classes = getattr(getattr(model, "condition", None), "classes", None)
-    if isinstance(classes, int):
-        return {k: Endpoint(_of_classes(e.call, classes), e.signature) for k, e in found.items()}
+    known = getattr(getattr(model, "condition", None), "known", None)
+    if known is not None:
+        return {k: Endpoint(_guarded(e.call, known), e.signature) for k, e in found.items()}
     return found
 
 
-def _of_classes(call: Callable[..., "dict[str, tf.Tensor]"], classes: int):
+def _guarded(call: Callable[..., "dict[str, tf.Tensor]"], known: Callable):
     """`call`, for which a label that is no class is an error, not a vector of zeros."""
     import tensorflow as tf
 
-    def checked(*args, **kwargs):
+    def guarded(*args, **kwargs):
         given = signature.bind(*args, **kwargs)
         y = given.arguments["y"]
-        known = tf.reduce_all((y >= 0) & (y < classes))
+        fine = known(y)
+        wrong = tf.boolean_mask(y, tf.logical_not(fine))
         with tf.control_dependencies(
-            [tf.debugging.Assert(known, [f"labels are the integers 0 to {classes - 1}, not", y])]
+            [tf.debugging.Assert(tf.reduce_all(fine), ["y has labels that are no classes:", wrong])]
         ):
             given.arguments["y"] = tf.identity(y)
             return call(*given.args, **given.kwargs)
 
     # The names of the arguments are the endpoint's.
-    checked.__signature__ = signature = inspect.signature(call)
-    return checked
+    guarded.__signature__ = signature = inspect.signature(call)
+    return guarded
 
 
 def _mean(distribution) -> "tf.Tensor":

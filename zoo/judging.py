@@ -102,7 +102,8 @@ def _reference(
         "samples": "means" if mean else "draws",
         "eyes": eyes or "none",
     }
-    to_unit = model.likelihood.to_network
+    likelihood = getattr(model, "likelihood", None)
+    to_unit = np.asarray if likelihood is None else likelihood.to_network
     if eyes is None:
         seen = Eyes(config["data"]["name"], lambda x: np.reshape(to_unit(x), [len(x), -1]))
     else:

@@ -51,6 +51,14 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def refuse(args: argparse.Namespace, options: Iterable[str], why: str) -> None:
+    """Raises ZooError for an option that would change nothing: it is a misunderstanding."""
+    for option in options:
+        value = getattr(args, option)
+        if value is not None and value is not False:
+            raise ZooError(f"{args.name} {why}: leave out --{option.replace('_', '-')}")
+
+
 def output(
     args: argparse.Namespace, what: str, suffixes: tuple[str, ...] = (".png", ".npz")
 ) -> Path:

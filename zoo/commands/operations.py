@@ -6,6 +6,7 @@ numbers, in the scale of the data.
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from zoo.commands.inputs import (
     labelled,
     output,
     read_images,
+    refuse,
     write_long,
     write_numbers,
 )
@@ -35,12 +37,12 @@ def _operation(what: str, draw: Draw, write: Write) -> Callable[[argparse.Namesp
 
     def run(args: argparse.Namespace) -> None:
         path = output(args, what)
-        _make(catalogue.load(args.name), args, path, draw, write)
+        _to_file(catalogue.load(args.name), args, path, draw, write)
 
     return run
 
 
-def _make(model, args: argparse.Namespace, path: Path, draw: Draw, write: Write) -> None:
+def _to_file(model, args: argparse.Namespace, path: Path, draw: Draw, write: Write) -> None:
     if path.suffix.lower() == ".npz":
         write(model, args, path)
     else:
@@ -53,7 +55,7 @@ def _make(model, args: argparse.Namespace, path: Path, draw: Draw, write: Write)
 def _sample_arguments(parser: argparse.ArgumentParser) -> None:
     add_common(parser, f"{_OUT}; of text, .txt (the screen); of sound, .wav")
     parser.add_argument("--n", type=at_least(1), help="how many (100; of sounds 10, texts 1)")
-    parser.add_argument("--mean", action="store_true", help="means of p(x|z) instead of draws")
+    parser.add_argument("--mean", action="store_true", help="means instead of draws")
     parser.add_argument("--label", type=at_least(0), help="class of a conditional model (all)")
     drawing.add_options(parser)
     sequences.add_options(parser)
@@ -63,35 +65,32 @@ def _sample(args: argparse.Namespace) -> None:
     path = output(args, "samples", (".png", ".npz", ".txt", ".wav")) if args.out else None
     model = catalogue.load(args.name)
     if sequences.is_sequence(model):
-        drawing.refuse_options(args)
+        refuse(args, drawing.OF_DIFFUSIONS, "is no diffusion")
     if sounds.is_sound(model):
-        sequences.refuse(args, ("mean",), "models sound")
+        refuse(args, ("mean",), "models sound")
         args.n = args.n or 10
         path = output(args, "samples", (".wav", ".png", ".npz"))
         sounds.write(model, args, path)
         print(path)
         return
     if sequences.is_sequence(model):
-        sequences.refuse(args, ("mean", "label"), "models text")
+        refuse(args, ("mean", "label"), "models text")
         args.n = args.n or 1
         sequences.write(model, args, path)
         if path:
             print(path)
         return
-    sequences.refuse(args, ("length", "prompt"), "is no model of text")
+    refuse(args, sequences.OPTIONS, "is no model of text")
     args.n = args.n or 100
-    _make(model, args, output(args, "samples"), _draw_samples, _write_samples)
+    how = drawing.options(model, args)
+    draw, write = (partial(f, **how) for f in (pictures.samples, _write_samples))
+    _to_file(model, args, output(args, "samples"), draw, write)
 
 
-def _draw_samples(model, args: argparse.Namespace):
-    return pictures.samples(model, args, **drawing.options(model, args))
-
-
-def _write_samples(model, args: argparse.Namespace, path: Path) -> None:
+def _write_samples(model, args: argparse.Namespace, path: Path, **how: Any) -> None:
     from zoo.pictures.images import asked, draw_samples
 
     labels = asked(model, args.n, args.label)
-    how = drawing.options(model, args)
     parts = draw_samples(model, args.n, args.mean, args.seed or 0, labels, **how)
     write_long(path, "samples", (args.n, *model.event_shape), parts)
 
@@ -121,6 +120,7 @@ def _complete_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="what is kept of an image: the first rows, or pixels, of the model's order (0.5)",
     )
+    drawing.add_options(parser)
     sequences.add_options(parser)
 
 
@@ -132,22 +132,25 @@ def _complete(args: argparse.Namespace) -> None:
             raise ZooError(f"{args.name} models sounds: complete them by model.complete in Python")
         if args.prompt is None:
             raise ZooError(f"{args.name} models text: say --prompt, what is to be continued")
-        sequences.refuse(args, ("keep", "images", "index", "split"), "models text")
+        refuse(args, drawing.OF_DIFFUSIONS, "is no diffusion")
+        refuse(args, ("keep", "images", "index", "split"), "models text")
         args.n = args.n or 1
         sequences.write(model, args, path)
         if path:
             print(path)
         return
-    sequences.refuse_options(args)
-    _make(model, args, output(args, "completions"), pictures.completions, _write_completions)
+    refuse(args, sequences.OPTIONS, "is no model of text")
+    how = drawing.options(model, args)
+    draw, write = (partial(f, **how) for f in (pictures.completions, _write_completions))
+    _to_file(model, args, output(args, "completions"), draw, write)
 
 
-def _write_completions(model, args: argparse.Namespace, path: Path) -> None:
+def _write_completions(model, args: argparse.Namespace, path: Path, **how: Any) -> None:
     from zoo.pictures.completions import complete, kept
 
     x, labels, _ = labelled(model, args, range(8))
     known = kept(model, args.keep or 0.5)
-    found = complete(model, x, known, args.n or 5, labels, seed=args.seed or 0)
+    found = complete(model, x, known, args.n or 5, labels, seed=args.seed or 0, **how)
     write_numbers(path, originals=x, known=known, completions=found)
 
 

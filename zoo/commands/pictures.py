@@ -82,7 +82,10 @@ def several(model, args: argparse.Namespace) -> "Figure":
 
 def restorations(model, args: argparse.Namespace) -> "Figure":
     from zoo import pictures
+    from zoo.pictures.restorations import corruption_of
 
+    # Before the data are looked for.
+    corruption_of(model)
     x, y, data = labelled(model, args, range(args.n or 10))
     return pictures.restorations(model, x, y=y, data=data, seed=args.seed or 0, name=args.name)
 
@@ -94,7 +97,7 @@ def samples(model, args: argparse.Namespace, **how: Any) -> "Figure":
     return pictures.samples(model, args.n or 100, label=args.label, **look, **how)
 
 
-def completions(model, args: argparse.Namespace) -> "Figure":
+def completions(model, args: argparse.Namespace, **how: Any) -> "Figure":
     from zoo import pictures
 
     x, labels, where = labelled(model, args, range(8))
@@ -107,6 +110,7 @@ def completions(model, args: argparse.Namespace) -> "Figure":
         data=where,
         seed=args.seed or 0,
         name=args.name,
+        **how,
     )
 
 

@@ -1,13 +1,12 @@
 """Sequences from a model, for `zoo sample` and `zoo complete`: text on the screen or in a file."""
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
 
 from zoo.commands.inputs import at_least, write_numbers
 from zoo.errors import DataError, NotSupported, ZooError
 
-OPTIONS = ("length", "temperature", "top_k", "prompt")
+OPTIONS = ("length", "prompt")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -18,23 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=at_least(1),
         help="pieces, or samples, in each (the model's own; of sounds half a second)",
     )
-    group.add_argument(
-        "--temperature", type=_positive, help="below 1: what is likely becomes likelier (1)"
-    )
-    group.add_argument("--top-k", type=at_least(1), help="draw among the k likeliest only (all)")
     group.add_argument("--prompt", metavar="TEXT", help="what every sample begins with (nothing)")
-
-
-def refuse(args: argparse.Namespace, options: Iterable[str], why: str) -> None:
-    """Raises ZooError for an option that would change nothing: it is a misunderstanding."""
-    for option in options:
-        if getattr(args, option) not in (None, False):
-            raise ZooError(f"{args.name} {why}: leave out --{option.replace('_', '-')}")
-
-
-def refuse_options(args: argparse.Namespace) -> None:
-    """Those of sequences, given for another model."""
-    refuse(args, OPTIONS, "is no model of text")
 
 
 def is_sequence(model) -> bool:
@@ -112,13 +95,3 @@ def draw(model, args: argparse.Namespace, prompt):
     if getattr(model, "condition", None) is not None:
         raise NotSupported(f"{args.name} is conditional: use model.sample(n, y) in Python")
     return model.complete(x, known, **how).numpy().astype(int)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
-    return value

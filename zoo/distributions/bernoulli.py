@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.distributions.base import Likelihood, Shape, Support
+from zoo.errors import NotSupported
 from zoo.registration import register
 
 tfd = tfp.distributions
@@ -76,7 +77,9 @@ class IndependentBernoulli(Likelihood):
 
     def sharpened(self, parameters, temperature, top_k):
         if top_k is not None:
-            return super().sharpened(parameters, temperature, top_k)
+            raise NotSupported(
+                f"{type(self).__name__} has two values, and no k likeliest: leave out top_k"
+            )
         return {
             **parameters,
             "logits": parameters["logits"] / (1.0 if temperature is None else temperature),

@@ -74,21 +74,26 @@ def make() -> Page:
     return page
 
 
+def tightest(numbers: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Kind and number, in bits, of each part of the test data that a card has one of; "" is all."""
+    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for key, number in numbers.items():
+        part, _, kind = key.rpartition(".")
+        if key.startswith(_BASELINE) or kind not in _KINDS or bits(number) is None:
+            continue
+        if part not in found or _KINDS.index(kind) < _KINDS.index(found[part][0]):
+            found[part] = kind, number
+    return found
+
+
 def _rows(card: Mapping[str, Any]) -> Iterator[tuple[_Protocol, _Row]]:
     """The tightest number of each part of the test data, and every baseline in bits."""
-    tightest: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for key, number in card["numbers"].items():
-        part, _, last = key.rpartition(".")
-        if key.startswith(_BASELINE):
-            if _bits(number) is not None:
-                who = key.removeprefix(_BASELINE).replace("_", " ")
-                yield _protocol("", number), _row(who, "", number, "x")
-        elif last in _KINDS and _bits(number) is not None:
-            known = tightest.get(part)
-            if known is None or _KINDS.index(last) < _KINDS.index(known[0]):
-                tightest[part] = last, number
+        if key.startswith(_BASELINE) and bits(number) is not None:
+            who = key.removeprefix(_BASELINE).replace("_", " ")
+            yield _protocol("", number), _row(who, "", number, "x")
     of = "x given y" if card["data"].get("labels") else "x"
-    for part, (_, number) in tightest.items():
+    for part, (_, number) in tightest(card["numbers"]).items():
         row = _row(f"`{card['name']}`", f"{card['parameters']:,}", number, of)
         yield _protocol(part, number), row
 
@@ -108,10 +113,11 @@ def _row(who: str, parameters: str, number: Mapping[str, Any], of: str) -> _Row:
     nats = ""
     if number["unit"] == "nats":
         nats = f"{-number['value']:.2f} +- {number['standard_error']:.2f}"
-    return _Row(who, _bits(number), nats, kind, of, f"{number['count']:,}", parameters)
+    return _Row(who, bits(number), nats, kind, of, f"{number['count']:,}", parameters)
 
 
-def _bits(number: Mapping[str, Any]) -> float | None:
+def bits(number: Mapping[str, Any]) -> float | None:
+    """Per element of an example, such as a pixel; None of what is no likelihood."""
     if number["unit"] == "bits/dim":
         return number["value"]
     return number.get("bits_per_dim")

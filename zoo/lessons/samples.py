@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo import catalogue, configuration, judging
 from zoo.evaluation.samples import COUNT, drawn
+from zoo.lessons.likelihoods import bits, tightest
 from zoo.lessons.page import Lesson, Page
 from zoo.models import DDIM, Ancestral, Diffusion
 from zoo.pictures.grids import image_grid, to_display
@@ -33,6 +34,7 @@ class _Row(NamedTuple):
     what: str
     asked: Mapping[str, Any]
     found: Mapping[str, Mapping[str, Any]]
+    likelihood: str
 
     def value(self, key: str) -> float:
         return self.found[key]["value"]
@@ -62,7 +64,7 @@ def _rows() -> Iterator[_Row]:
                 key.removeprefix(prefix): r for key, r in numbers.items() if key.startswith(prefix)
             }
             if found:
-                yield _Row(name, _what(config["model"], way), asked, found)
+                yield _Row(name, _what(config["model"], way), asked, found, _likelihood(numbers))
 
 
 def _what(model: Mapping[str, Any], way: str) -> str:
@@ -72,6 +74,15 @@ def _what(model: Mapping[str, Any], way: str) -> str:
     if "sampler" in model:
         return f"{model['sampler']['steps']} steps"
     return "images" if model["likelihood"][TYPE] == "IndependentDeterministic" else "draws"
+
+
+def _likelihood(numbers: Mapping[str, Any]) -> str:
+    """What the card knows of it."""
+    kind, number = tightest(numbers).get("", ("", None))
+    if number is None:
+        return ""
+    form = "levels" if number["data"]["values"] == "levels" else "binary"
+    return f"{bits(number):.3f} ({form}, {kind})"
 
 
 def _table(page: Page, rows: list[_Row]) -> None:
@@ -86,21 +97,29 @@ def _table(page: Page, rows: list[_Row]) -> None:
         "and their ratio smaller: compare at equal numbers."
     )
     head = ("entry", "what", "samples", "FD-mnist", "FD / floor", "KID-mnist", "precision",
-            "recall", "coverage", "copying", "classes; the rarest")  # fmt: skip
+            "recall", "coverage", "copying", "classes; the rarest", "bits/dim")  # fmt: skip
     table = []
     for row in rows:
         count = row.found["frechet"]["count"]
         shown = [f"{row.value(key):.3g}" for key in _COLUMNS]
         classes, rarest = row.value("classes"), row.value("smallest_class")
         table.append(
-            (f"`{row.name}`", row.what, f"{count:,}", *shown, f"{classes:.0f}; {rarest:.1%}")
+            (
+                *(f"`{row.name}`", row.what, f"{count:,}", *shown),
+                f"{classes:.0f}; {rarest:.1%}",
+                row.likelihood,
+            )
         )
     page.tabulate(head, table)
     page.say(
         "Precision: the share of samples that are like data; recall: of data that are like "
         "samples; coverage: of data with a sample as near as their third neighbour. Copying: the "
         "distance of samples to their nearest training image, over that of test images: near 0 is "
-        "copied."
+        "copied. Bits/dim: the tightest number of likelihood that the card has, of binary images "
+        "or of 256 levels, which must not be compared with each other. Among models of the same "
+        "images, too, good samples and a good likelihood are two things: a likelihood is of every "
+        "pixel, and what an eye, or a classifier, looks at is worth few of its bits (Theis, van "
+        "den Oord and Bethge 2016, arXiv 1511.01844)."
     )
 
 

@@ -24,6 +24,10 @@ class OneHot(keras.layers.Layer):
     def call(self, labels):
         return tf.one_hot(tf.cast(labels, tf.int32), self.classes, dtype=self.compute_dtype)
 
+    def known(self, labels: tf.Tensor) -> tf.Tensor:
+        """Which integer labels are classes, `[B]`: what a graph can look at."""
+        return (labels >= 0) & (labels < self.classes)
+
     def violation(self, labels: np.ndarray) -> str | None:
         """One line that says which labels are none of the classes, or None where all are."""
         labels = np.asarray(labels)

@@ -37,6 +37,11 @@ class RecordingLabels(keras.layers.Layer):
         seconds = tf.cast(y[:, -1:], tf.float32) / self.rate
         return tf.concat([*codes, tf.cast(seconds, self.compute_dtype)], axis=-1)
 
+    def known(self, y: tf.Tensor) -> tf.Tensor:
+        """Which rows of y `[B, K + 1]` are labels and a place, `[B]`: what a graph can look at."""
+        labels = (y[:, :-1] >= 0) & (y[:, :-1] < tf.constant(self.classes, y.dtype))
+        return tf.reduce_all(labels, axis=-1) & (y[:, -1] >= 0)
+
     def violation(self, y: np.ndarray) -> str | None:
         """One line that says what is wrong with y `[B, K + 1]`, or None where nothing is."""
         y = np.asarray(y)

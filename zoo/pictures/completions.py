@@ -1,5 +1,7 @@
 """Several completions of one image, beside what was known of it."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -7,6 +9,7 @@ from zoo.errors import NotSupported, ZooError
 from zoo.networks.causal import CausalNetwork
 from zoo.pictures import codes
 from zoo.pictures.grids import image_grid, require_images, to_display
+from zoo.pictures.images import requested
 from zoo.pictures.style import sentence
 
 # What is not known is shown in this brightness.
@@ -36,15 +39,22 @@ def kept(model, share: float) -> np.ndarray:
 
 
 def complete(
-    model, x: np.ndarray, known: np.ndarray, n: int, y: np.ndarray | None = None, seed: int = 0
+    model,
+    x: np.ndarray,
+    known: np.ndarray,
+    n: int,
+    y: np.ndarray | None = None,
+    seed: int = 0,
+    **how: Any,
 ) -> np.ndarray:
-    """n completions of each image `[R, *event]`: `[R, n, *event]`, in bounded memory."""
+    """n completions of each image `[R, *event]`: `[R, n, *event]`, in bounded memory; `how` are
+    the family's own arguments of `model.complete`."""
     repeated = np.repeat(x, n, axis=0)
     labels = None if y is None else np.repeat(y, n, axis=0)
 
     def some(start: int, count: int, key):
         given = None if labels is None else labels[start : start + count]
-        return model.complete(repeated[start : start + count], known, given, seed=key)
+        return model.complete(repeated[start : start + count], known, given, seed=key, **how)
 
     found = np.concatenate(list(codes.in_chunks(some, len(repeated), seed)))
     return found.reshape(len(x), n, *x.shape[1:])
@@ -60,6 +70,7 @@ def completions(
     seed: int = 0,
     name: str | None = None,
     data: str | None = None,
+    **how: Any,
 ) -> Figure:
     """Each image, what is kept of it, and n ways in which the model goes on.
 
@@ -72,6 +83,7 @@ def completions(
         seed: of the draws.
         name: of the model, for the caption.
         data: what the images are, for the caption.
+        **how: of the family's `complete`, such as `sampler` and `guidance`, or `temperature`.
 
     Raises:
         NotSupported: no model of images, or none that completes.
@@ -82,7 +94,7 @@ def completions(
         raise ZooError(f"a share is a number between 0 and 1, not {share}")
     model.check(x)
     known = kept(model, share)
-    drawn = to_display(complete(model, x, known, n, y, seed), model)
+    drawn = to_display(complete(model, x, known, n, y, seed, **how), model)
     # A random order begins with pixels anywhere.
     rows = "rows" if (known == known[:, :1]).all() else "pixels"
     original = to_display(x, model)[:, np.newaxis]
@@ -94,6 +106,7 @@ def completions(
             name or model.name,
             data,
             f"{share:.0%} of the {rows} are given, the rest is drawn to go with them",
+            *requested(how),
             f"seed {seed}",
         ),
         column_labels=["original", "given", *(str(i + 1) for i in range(n))],

@@ -13,7 +13,9 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from zoo.errors import DataError, NotSupported, ZooError
+from zoo.models.diffusion import Diffusion
 from zoo.models.restorer import Restorer
+from zoo.models.samplers import DDIM
 from zoo.pictures import codes
 from zoo.pictures.grids import image_grid, require_images, rows_of, square, to_display
 from zoo.pictures.planes import plane_of_points
@@ -56,7 +58,7 @@ def samples(
         require_images(model, n)
     found = np.concatenate(list(draw_samples(model, n, mean, seed, y, **how)))
     if plane:
-        caption = sentence(name or model.name, *_said(how), f"seed {seed}")
+        caption = sentence(name or model.name, *requested(how), f"seed {seed}")
         return plane_of_points(found, "Samples", caption)
     images = to_display(found, model)
     classes = [] if y is None or label is not None else sorted(set(y.tolist()))
@@ -66,7 +68,7 @@ def samples(
         sentence(
             name or model.name,
             _drawn_how(model, mean),
-            *_said(how),
+            *requested(how),
             None if label is None else f"class {label}",
             f"seed {seed}",
         ),
@@ -119,19 +121,23 @@ def _drawn_how(model, mean: bool) -> str | None:
         return None
     if model.can("decode"):
         return f"z ~ p(z), {mean_or_draw(mean)}"
+    if isinstance(model, Diffusion):
+        return "the last guess as it is" if mean else None
     if mean:
         return "the mean of each pixel given those drawn before it"
     return "draws from p(x)" if getattr(model, "condition", None) is None else "draws from p(x|y)"
 
 
-def _said(how: Mapping[str, Any]) -> list[str]:
-    """What is asked of a draw, for a caption; nothing of what is not."""
+def requested(how: Mapping[str, Any]) -> list[str]:
+    """What is asked of a draw, for a caption; nothing of what is left to the model."""
     said = []
     if (sampler := how.get("sampler")) is not None:
-        said.append(f"{type(sampler).__name__}, {sampler.steps or 'all'} steps")
+        steps = "all steps" if sampler.steps is None else f"steps: {sampler.steps}"
+        eta = f", eta {sampler.eta:g}" if isinstance(sampler, DDIM) else ""
+        said.append(f"{type(sampler).__name__}{eta}, {steps}")
     if how.get("guidance") is not None:
         said.append(f"guidance {how['guidance']:g}")
-    if how.get("temperature", 1.0) != 1.0:
+    if how.get("temperature") is not None:
         said.append(f"temperature {how['temperature']:g}")
     if how.get("top_k") is not None:
         said.append(f"of the {how['top_k']} likeliest values")
@@ -322,7 +328,7 @@ def _taken(method, options: dict, without: dict) -> dict:
     """
     known = inspect.signature(method).parameters
     for key, value in options.items():
-        if key not in known and value != without.get(key):
+        if key not in known and not (key in without and value == without[key]):
             raise NotSupported(
                 f"{method.__self__.name}: its {method.__name__} has no {key}: leave that out"
             )

@@ -223,7 +223,8 @@ def _check_folder(
             )
     if (done := len(calls.read_log(directory / LOG))) > settings.epochs:
         raise ConfigError(
-            f"the run in {directory} has taken {done} epochs, more than {settings.epochs}",
+            f"the run in {directory} has taken {done} epochs, more than {settings.epochs}: "
+            "resume it for as many or more, or start a new one",
             ("training", "epochs"),
         )
 
