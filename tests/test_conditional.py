@@ -196,6 +196,7 @@ def test_a_conditional_model_is_exported_with_y(kind, tmp_path):
         "decode": ["z", "y"],
         "reconstruct": ["x", "y"],
         "sample": ["n", "seed", "y"],
+        "sample_mean": ["n", "seed", "y"],
         "log_prob": ["x", "num_samples", "seed", "y"],
     }
     served = tf.saved_model.load(str(tmp_path / "1"))
@@ -213,6 +214,10 @@ def test_a_conditional_model_is_exported_with_y(kind, tmp_path):
             (
                 served.sample(n=count, seed=seed, y=given)["sample"],
                 model.sample(len(x), given, seed=seed),
+            ),
+            (
+                served.sample_mean(n=count, seed=seed, y=given)["mean"],
+                model.sample(len(x), given, seed=seed, mean=True),
             ),
             (
                 served.log_prob(x=x, num_samples=tf.constant(300), seed=seed, y=given)["log_prob"],
