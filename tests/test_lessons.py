@@ -97,7 +97,11 @@ def test_the_page_of_samples_is_that_of_the_cards(monkeypatch):
         best, worst = (
             {f"samples.{w}{k}": number(v) for k in keys} for w, v in (("", 9), ("means.", 1))
         )
-        return {"gan.mnist": original(name), "vae_2d.mnist": {"numbers": best | worst}}.get(
+        bits = {
+            kind: number(9) | {"bits_per_dim": b, "unit": "nats", "data": {"values": "unit"}}
+            for kind, b in (("elbo", 0.3), ("importance", 0.2))
+        }
+        return {"gan.mnist": original(name), "vae_2d.mnist": {"numbers": best | worst | bits}}.get(
             name, {"numbers": {}}
         )
 
@@ -112,6 +116,7 @@ def test_the_page_of_samples_is_that_of_the_cards(monkeypatch):
     ]
     ratio = original("gan.mnist")["numbers"]["samples.frechet_ratio"]["value"]
     assert float(rows[-1][4]) == pytest.approx(ratio, abs=0.06)
+    assert [row[-1] for row in rows] == [*["0.200 (binary, importance)"] * 2, ""]
     assert set(page.figures) == {"samples"}
 
 
