@@ -118,17 +118,7 @@ def endpoints(model: "GenerativeModel") -> dict[str, Endpoint]:
             lambda x, y=None: {"mean": model.reconstruct(x, y, seed=0)}, {"x": x, **y}
         )
     if model.can("sample"):
-        n = tf.TensorSpec((), tf.int32, name="n")
-        # Two functions, because both together would take all of a diffusion's steps twice.
-        found["sample"] = Endpoint(
-            lambda n, seed, y=None: {"sample": model.sample(n, y, seed=seed)},
-            {"n": n, "seed": seed, **y},
-        )
-        if "mean" in inspect.signature(model.sample).parameters:
-            found["sample_mean"] = Endpoint(
-                lambda n, seed, y=None: {"mean": model.sample(n, y, seed=seed, mean=True)},
-                {"n": n, "seed": seed, **y},
-            )
+        found |= _samples(model, {"seed": seed, **y})
     if model.likelihood_kind in ("importance", "elbo"):
         number = tf.TensorSpec((), tf.int32, name="num_samples")
         found["log_prob"] = Endpoint(estimate, {"x": x, "num_samples": number, "seed": seed, **y})
@@ -146,6 +136,23 @@ def endpoints(model: "GenerativeModel") -> dict[str, Endpoint]:
     if known is not None:
         return {k: Endpoint(_guarded(e.call, known), e.signature) for k, e in found.items()}
     return found
+
+
+def _samples(model: "GenerativeModel", given: "dict[str, tf.TensorSpec]") -> dict[str, Endpoint]:
+    """Draws and their means: apart, because both together would take a diffusion's steps twice."""
+    import tensorflow as tf
+
+    signature = {"n": tf.TensorSpec((), tf.int32, name="n"), **given}
+
+    def sample(n, seed, y=None):
+        return {"sample": model.sample(n, y, seed=seed)}
+
+    def sample_mean(n, seed, y=None):
+        return {"mean": model.sample(n, y, seed=seed, mean=True)}
+
+    has_means = "mean" in inspect.signature(model.sample).parameters
+    calls = (sample, sample_mean) if has_means else (sample,)
+    return {call.__name__: Endpoint(call, signature) for call in calls}
 
 
 def _guarded(call: Callable[..., "dict[str, tf.Tensor]"], known: Callable):
