@@ -93,8 +93,8 @@ def _table(page: Page, rows: list[_Row]) -> None:
         "Bernoulli model is measured twice: its draws beside binarized test images, and its means, "
         "which papers show, beside grey ones. The ratio is the Frechet distance over its floor: "
         f"that of as many training images. {COUNT:,} samples each, but fewer of diffusions that "
-        "take all their steps or are guided, which makes their floor (then the mean of several draws) higher "
-        "and their ratio smaller, and their coverage too: compare at equal numbers."
+        "take all their steps or are guided, which makes their floor (then the mean of several "
+        "draws) higher and their ratio smaller, and their coverage too: compare at equal numbers."
     )
     head = ("entry", "what", "samples", "FD-mnist", "FD / floor", "KID-mnist", "precision",
             "recall", "coverage", "copying", "classes; the rarest", "bits/dim")  # fmt: skip
