@@ -24,14 +24,14 @@ class OneHot(keras.layers.Layer):
     def call(self, labels):
         return tf.one_hot(tf.cast(labels, tf.int32), self.classes, dtype=self.compute_dtype)
 
-    def known(self, labels: tf.Tensor) -> tf.Tensor:
-        """Which integer labels are classes, `[B]`: what a graph can look at."""
+    def known(self, labels: np.ndarray | tf.Tensor) -> np.ndarray | tf.Tensor:
+        """Which integer labels `[B]` are classes, as `[B]`; of tensors, in a graph too."""
         return (labels >= 0) & (labels < self.classes)
 
     def violation(self, labels: np.ndarray) -> str | None:
         """One line that says which labels are none of the classes, or None where all are."""
         labels = np.asarray(labels)
-        wrong = (labels < 0) | (labels >= self.classes) | (labels != np.floor(labels))
+        wrong = ~self.known(labels) | (labels != np.floor(labels))
         if not wrong.any():
             return None
         return (
